@@ -1,0 +1,124 @@
+import {
+  BaseError,
+  ContractFunctionRevertedError,
+  ContractFunctionZeroDataError,
+  HttpRequestError,
+  InsufficientFundsError,
+  SocketClosedError,
+  TimeoutError,
+  TransactionNotFoundError,
+  TransactionReceiptNotFoundError,
+  WaitForTransactionReceiptTimeoutError,
+  WebSocketRequestError,
+} from 'viem'
+import { MurmurError } from '../protocol/errors.ts'
+
+/** What the reader can do about each of the escrow's refusals (`RunEscrow.sol`) and the token's (ERC-6093). */
+const nextAfterRevert = new Map<string, string>([
+  [
+    'RunExists',
+    'use the existing run, or change the spec: the same spec cannot be opened twice by one coordinator',
+  ],
+  ['RunUnknown', 'check the run id, the escrow address and the chain'],
+  ['RunAlreadyEnded', 'submit a new run; what is unspent in this one can be refunded'],
+  ['RunNotEnded', 'wait for the last epoch, or for the deadline and then expire the run'],
+  [
+    'TermsInvalid',
+    'give a deployed token, a reward and a number of epochs above 0, and a deadline in the future',
+  ],
+  ['OnlyCoordinator', "send it from the coordinator's account"],
+  ['EpochOutOfOrder', 'close and settle epochs in their order, once each'],
+  ['EpochNotClosed', 'close the epoch first'],
+  ['EpochUnsettled', 'settle the closed epochs first, or wait for the deadline and expire the run'],
+  ['BeaconNotReady', 'wait for the named block'],
+  ['TooManyPending', 'wait until the oldest pending epoch is final'],
+  ['RewardExceeded', 'settle at most the epoch reward of the run'],
+  ['Underfunded', 'fund the run'],
+  [
+    'ProofInvalid',
+    "wait until the epoch's dispute window is over, and use the proof of the newest final root",
+  ],
+  ['NothingToClaim', 'wait for the next epoch to be final'],
+  ['ClaimsExceedFinalized', "the root promised more than it reserved: report the run's coordinator"],
+  ['DeadlineNotReached', "wait for the run's deadline"],
+  ['TokenTookFee', 'use a plain ERC-20 token'],
+  ['ERC20InsufficientAllowance', 'approve the escrow for the amount'],
+  ['ERC20InsufficientBalance', 'send tokens to the account, or give a smaller amount'],
+])
+
+/** A refused transaction as an error: the contract's own name for it, with its arguments. */
+export function revertedError(
+  doing: string,
+  name: string,
+  args: readonly unknown[],
+  cause?: unknown,
+): MurmurError {
+  return new MurmurError('TX_REVERTED', {
+    message: `the chain refused to ${doing}: ${name}(${args.map(String).join(', ')})`,
+    next: nextAfterRevert.get(name) ?? 'look the error up in chain/contracts/RunEscrow.sol',
+    exit: 'reverted',
+    details: { error: name },
+    cause,
+  })
+}
+
+const unreachable = [HttpRequestError, TimeoutError, WebSocketRequestError, SocketClosedError] as const
+const unconfirmed = [
+  WaitForTransactionReceiptTimeoutError,
+  TransactionReceiptNotFoundError,
+  TransactionNotFoundError,
+] as const
+
+/**
+ * Any failure of a chain call as a {@link MurmurError}: `RPC_UNREACHABLE`, `TX_UNCONFIRMED`, `TX_REVERTED`,
+ * `INSUFFICIENT_FUNDS`, `ESCROW_MISSING`, otherwise `CHAIN_FAILED`. `doing` is a verb phrase: "fund the run".
+ */
+export function chainError(error: unknown, doing: string, rpcUrl: string): unknown {
+  if (!(error instanceof BaseError)) return error
+  const found = <T>(kinds: readonly (abstract new (...parameters: never[]) => T)[]) =>
+    error.walk((inner) => kinds.some((kind) => inner instanceof kind)) as T | null
+
+  if (found(unconfirmed)) {
+    return new MurmurError('TX_UNCONFIRMED', {
+      message: `the transaction to ${doing} was sent and is in no block yet`,
+      next: 'look for it on the chain before sending it again',
+      exit: 'timeout',
+      cause: error,
+    })
+  }
+  if (found(unreachable)) {
+    return new MurmurError('RPC_UNREACHABLE', {
+      message: `the chain at ${rpcUrl} did not answer while trying to ${doing}`,
+      next: 'start the devnet or check chain.rpcUrl',
+      exit: 'unreachable',
+      details: { rpcUrl },
+      cause: error,
+    })
+  }
+  if (found([InsufficientFundsError])) {
+    return new MurmurError('INSUFFICIENT_FUNDS', {
+      message: `the account cannot pay the gas to ${doing}`,
+      next: "send the chain's native coin to the account",
+      exit: 'funds',
+      cause: error,
+    })
+  }
+  const reverted = found([ContractFunctionRevertedError])
+  if (reverted) {
+    const name = reverted.data?.errorName ?? reverted.signature ?? reverted.reason ?? 'unnamed error'
+    return revertedError(doing, name, reverted.data?.args ?? [], error)
+  }
+  if (found([ContractFunctionZeroDataError])) {
+    return new MurmurError('ESCROW_MISSING', {
+      message: `there is no contract at the configured address to ${doing}`,
+      next: 'check chain.escrow and chain.token, or deploy them on a fresh devnet',
+      exit: 'failed',
+      cause: error,
+    })
+  }
+  return new MurmurError('CHAIN_FAILED', {
+    message: `could not ${doing}: ${error.shortMessage}`,
+    next: 'read the cause, and check the chain settings',
+    cause: error,
+  })
+}

@@ -1,0 +1,113 @@
+import type { Address, Hash, Wei } from '../protocol/ids.ts'
+import type { TxResult } from './rpc.ts'
+
+export interface ChainConfig {
+  readonly rpcUrl: string
+  readonly chainId: number
+  readonly escrow: Address
+  readonly token: Address
+  /** The block of the escrow's deployment: where reading its events begins. Default 0. */
+  readonly deployedBlock?: number
+}
+
+export interface RunTerms {
+  /** sha2-256 digest of the run spec's CID. */
+  readonly specDigest: Hash
+  /** Most that one epoch may reserve, in token base units. */
+  readonly epochReward: Wei
+  readonly epochs: number
+  readonly disputeWindowSeconds: number
+  /** Unix time in seconds after which anyone may end the run. */
+  readonly deadline: number
+}
+
+export interface Settlement {
+  /** Counted from 0. */
+  readonly epoch: number
+  readonly payoutRoot: Hash
+  readonly cumulativeTotal: Wei
+  /** sha2-256 digest of the checkpoint's CID. */
+  readonly checkpoint: Hash
+}
+
+/** Token base units. unspent = funded − reserved − refunded; the escrow holds unspent + reserved − claimed. */
+export interface Accounting {
+  readonly funded: Wei
+  /** All that settled epochs ever reserved, what was claimed since included. */
+  readonly reserved: Wei
+  readonly claimed: Wei
+  readonly unspent: Wei
+  readonly refunded: Wei
+}
+
+export interface RunState extends Omit<RunTerms, 'specDigest'> {
+  readonly coordinator: Address
+  readonly token: Address
+  readonly epochsClosed: number
+  readonly epochsSettled: number
+  readonly ended: boolean
+}
+
+/** The newest final epoch: what claims go by. Before the first, `epochs` is 0 and the root is zero. */
+export interface Finalized {
+  /** How many epochs are final; the newest final epoch is this minus 1. */
+  readonly epochs: number
+  readonly payoutRoot: Hash
+  readonly cumulativeTotal: Wei
+}
+
+export interface Beacon {
+  readonly blockNumber: bigint
+  readonly blockHash: Hash
+}
+
+export interface Funder {
+  readonly funder: Address
+  /** Given to the run in all. */
+  readonly amount: Wei
+  /** Got back from the run in all. */
+  readonly refunded: Wei
+}
+
+export interface Claim {
+  readonly account: Address
+  readonly amount: Wei
+  readonly blockNumber: bigint
+  readonly txHash: Hash
+}
+
+/**
+ * One account's view of `RunEscrow.sol`. Runs are named by their id in the escrow (`escrowRunId`). Every transaction
+ * resolves after its receipt. All throw MurmurError: see `chainError` for the codes.
+ */
+export interface Escrow {
+  readonly config: ChainConfig
+  readonly account: Address | undefined
+  createRun(terms: RunTerms): Promise<TxResult & { readonly escrowRun: Hash }>
+  /** Approves the escrow first where the allowance is short. Throws `INSUFFICIENT_FUNDS` where tokens are missing. */
+  fund(escrowRun: Hash, amount: Wei): Promise<TxResult>
+  closeEpoch(escrowRun: Hash, epoch: number, historyRoot: Hash): Promise<TxResult>
+  /** Waits first until the contract can accept it: two blocks after the close. Throws `EPOCH_NOT_CLOSED`. */
+  settleEpoch(escrowRun: Hash, settlement: Settlement): Promise<TxResult>
+  claim(escrowRun: Hash, account: Address, cumulative: Wei, proof: readonly Hash[]): Promise<TxResult>
+  finish(escrowRun: Hash): Promise<TxResult>
+  expire(escrowRun: Hash): Promise<TxResult>
+  refund(escrowRun: Hash, funder: Address): Promise<TxResult>
+
+  run(escrowRun: Hash): Promise<RunState>
+  accounting(escrowRun: Hash): Promise<Accounting>
+  /** What a funder's shares are worth of the unspent money now. */
+  refundable(escrowRun: Hash, funder: Address): Promise<Wei>
+  /** What an account has claimed so far. */
+  claimed(escrowRun: Hash, account: Address): Promise<Wei>
+  finalized(escrowRun: Hash): Promise<Finalized>
+  /** The history root that an epoch's close anchored; undefined where it is not closed. */
+  historyRoot(escrowRun: Hash, epoch: number): Promise<Hash | undefined>
+  /** Waits for the block after the epoch's close; its hash is the epoch's audit beacon. Throws `EPOCH_NOT_CLOSED`. */
+  beacon(escrowRun: Hash, epoch: number, signal: AbortSignal): Promise<Beacon>
+  /** Token base units that an account holds. */
+  balanceOf(account: Address): Promise<Wei>
+  /** Who funded the run, summed per funder in the order of their first funding. */
+  funders(escrowRun: Hash): Promise<readonly Funder[]>
+  claims(escrowRun: Hash): Promise<readonly Claim[]>
+}

@@ -1,0 +1,191 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  type Abi,
+  type Account,
+  createPublicClient,
+  createWalletClient,
+  defineChain,
+  type Hash,
+  http,
+  type PublicClient,
+  type WalletClient,
+} from 'viem'
+import { privateKeyToAccount } from 'viem/accounts'
+import { MurmurError } from '../protocol/errors.ts'
+import type { Address } from '../protocol/ids.ts'
+import { chainError, revertedError } from './errors.ts'
+
+/** Limits of every call to the chain. Each has a default; see {@link connectRpc}. */
+export interface RpcLimits {
+  /** Of one HTTP request. Default 10,000. */
+  readonly requestTimeoutMs?: number
+  /** Of the wait for a transaction's block, and for a block that must come first. Default 120,000. */
+  readonly receiptTimeoutMs?: number
+  /** Between two looks for a block or a receipt. Default 250. */
+  readonly pollMs?: number
+}
+
+export interface TxResult {
+  readonly txHash: Hash
+  readonly gasUsed: bigint
+  readonly blockNumber: bigint
+}
+
+interface ContractCall {
+  readonly address: Address
+  readonly abi: Abi | readonly unknown[]
+  readonly functionName: string
+  readonly args: readonly unknown[]
+}
+
+export interface Rpc {
+  readonly account: Address | undefined
+  /** Runs a read; failures come out as a MurmurError. `doing` is a verb phrase for its message. */
+  read<T>(doing: string, work: (client: PublicClient) => Promise<T>): Promise<T>
+  /** Simulates, sends, and waits for the receipt. */
+  write(doing: string, call: ContractCall): Promise<TxResult>
+  /** Deploys; resolves to the new contract's address. */
+  deploy(doing: string, abi: Abi, bytecode: `0x${string}`): Promise<TxResult & { readonly address: Address }>
+  /**
+   * Resolves once a block with this number or a higher one exists. Throws `CHAIN_STALLED` where the signal is a
+   * timeout, otherwise the signal's reason.
+   */
+  awaitBlock(blockNumber: bigint, signal: AbortSignal): Promise<void>
+  /** A signal that aborts after the receipt timeout. */
+  deadline(): AbortSignal
+}
+
+/** Two retries after 150 and 300 ms bridge a hiccup; an outage is told within a second. Sends are never repeated. */
+const readRetries = 2
+const retryDelayMs = 150
+
+/**
+ * A connection to one chain over JSON-RPC, read-only without an account. Sends of one connection are queued while they
+ * get their nonce, so that any number may be started at once; use one connection per account and process.
+ * Throws `WRONG_CHAIN` on the first call where the chain is not `chainId`; otherwise see `chainError`.
+ */
+export function connectRpc(
+  config: { readonly rpcUrl: string; readonly chainId: number },
+  accountOrKey?: Account | `0x${string}`,
+  limits: RpcLimits = {},
+): Rpc {
+  const { requestTimeoutMs = 10_000, receiptTimeoutMs = 120_000, pollMs = 250 } = limits
+  const account = typeof accountOrKey === 'string' ? privateKeyToAccount(accountOrKey) : accountOrKey
+  const chain = defineChain({
+    id: config.chainId,
+    name: `chain ${config.chainId}`,
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [config.rpcUrl] } },
+  })
+  const transport = (retryCount: number) =>
+    http(config.rpcUrl, { timeout: requestTimeoutMs, retryCount, retryDelay: retryDelayMs })
+  const reader: PublicClient = createPublicClient({
+    chain,
+    transport: transport(readRetries),
+    pollingInterval: pollMs,
+    cacheTime: 0,
+  })
+  const writer: WalletClient | undefined =
+    account && createWalletClient({ account, chain, transport: transport(0) })
+
+  let chainChecked = false
+  async function checkChain(): Promise<void> {
+    if (chainChecked) return
+    const actual = await reader.getChainId()
+    if (actual !== config.chainId) {
+      throw new MurmurError('WRONG_CHAIN', {
+        message: `${config.rpcUrl} is chain ${actual}, not chain ${config.chainId}`,
+        next: 'correct chain.rpcUrl or chain.chainId',
+      })
+    }
+    chainChecked = true
+  }
+
+  async function guarded<T>(doing: string, work: () => Promise<T>): Promise<T> {
+    try {
+      await checkChain()
+      return await work()
+    } catch (error) {
+      throw chainError(error, doing, config.rpcUrl)
+    }
+  }
+
+  // A node may count a transaction as pending only a moment after accepting it: while some of ours are on their
+  // way, the next nonce is at least the last one plus one; otherwise the chain's count is the truth.
+  let queue: Promise<unknown> = Promise.resolve()
+  let underway = 0
+  let nextNonce = 0
+  function send(sendWith: (nonce: number) => Promise<Hash>): Promise<Hash> {
+    const sent = queue.then(async () => {
+      const counted = await reader.getTransactionCount({ address: account!.address, blockTag: 'pending' })
+      const nonce = underway > 0 ? Math.max(counted, nextNonce) : counted
+      const hash = await sendWith(nonce)
+      nextNonce = nonce + 1
+      underway += 1
+      return hash
+    })
+    queue = sent.catch(() => undefined)
+    return sent
+  }
+
+  async function confirmed(doing: string, txHash: Hash) {
+    try {
+      const receipt = await reader.waitForTransactionReceipt({ hash: txHash, timeout: receiptTimeoutMs })
+      if (receipt.status === 'reverted') throw revertedError(doing, 'reverted in its block', [txHash])
+      return receipt
+    } finally {
+      underway -= 1
+    }
+  }
+
+  function signer(doing: string): WalletClient {
+    if (writer) return writer
+    throw new MurmurError('NO_ACCOUNT', {
+      message: `no account is configured to ${doing}`,
+      next: 'give the private key of an account that holds some of the chain’s native coin',
+      exit: 'auth',
+    })
+  }
+
+  return {
+    account: account?.address,
+    read: (doing, work) => guarded(doing, () => work(reader)),
+    write: (doing, call) =>
+      guarded(doing, async () => {
+        const wallet = signer(doing)
+        const request = { ...call, abi: call.abi as Abi, account: wallet.account!, chain }
+        await reader.simulateContract(request)
+        const txHash = await send((nonce) => wallet.writeContract({ ...request, nonce }))
+        const { gasUsed, blockNumber } = await confirmed(doing, txHash)
+        return { txHash, gasUsed, blockNumber }
+      }),
+    deploy: (doing, abi, bytecode) =>
+      guarded(doing, async () => {
+        const wallet = signer(doing)
+        const txHash = await send((nonce) =>
+          wallet.deployContract({ abi, bytecode, account: wallet.account!, chain, nonce }),
+        )
+        const { gasUsed, blockNumber, contractAddress } = await confirmed(doing, txHash)
+        return { txHash, gasUsed, blockNumber, address: contractAddress! }
+      }),
+    awaitBlock: (blockNumber, signal) =>
+      guarded('wait for a block', async () => {
+        try {
+          while ((await reader.getBlockNumber()) < blockNumber) {
+            await sleep(pollMs, undefined, { signal })
+          }
+        } catch (error) {
+          if (!signal.aborted) throw error
+          throw signal.reason?.name === 'TimeoutError' ? stalled(blockNumber) : signal.reason
+        }
+      }),
+    deadline: () => AbortSignal.timeout(receiptTimeoutMs),
+  }
+}
+
+const stalled = (blockNumber: bigint): MurmurError =>
+  new MurmurError('CHAIN_STALLED', {
+    message: `block ${blockNumber} did not come in time`,
+    next: 'check that the chain makes blocks by itself: a devnet needs a block time',
+    exit: 'timeout',
+  })
