@@ -1,0 +1,193 @@
+import {
+  type GossipSub,
+  type GossipSubComponents,
+  type GossipsubOpts,
+  gossipsub,
+  type Message,
+  StrictSign,
+  TopicValidatorResult,
+} from '@libp2p/gossipsub'
+import type { PeerId } from '@libp2p/interface'
+import { invariant, MurmurError, type Verdict } from '../protocol/errors.ts'
+import { type WorkerId, workerId } from '../protocol/ids.ts'
+import type { Clock, GossipMessage } from '../protocol/ports.ts'
+import { networkLimits } from './limits.ts'
+import { createTokenBuckets } from './token-bucket.ts'
+import { type TopicScores, topicScores } from './topic-scores.ts'
+
+export type Judge = (message: GossipMessage) => Verdict
+export type Listener = (message: GossipMessage) => void
+
+/** One node's topics over gossipsub 1.2: signed by the author, judged before it is relayed, bounded by author. */
+export interface Gossip {
+  /** The libp2p service; call once, when the node is built. */
+  readonly service: (components: GossipSubComponents) => GossipSub
+  subscribe(topic: string, judge: Judge, listener: Listener): void
+  unsubscribe(topic: string): void
+  publish(topic: string, data: Uint8Array): Promise<void>
+  /** Peers known to have joined the topic. */
+  topicPeers(topic: string): readonly WorkerId[]
+  /** Resolves when `peer` is known to have joined the topic; what is published before may not reach it. */
+  waitForTopicPeer(topic: string, peer: WorkerId, signal: AbortSignal): Promise<void>
+}
+
+export interface GossipDependencies {
+  readonly clock: Clock
+  /** Told of a judge that throws. */
+  readonly onFault: (fault: unknown) => void
+}
+
+export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
+  const joined = new Map<string, Listener>()
+  const authors = createTokenBuckets(
+    {
+      burst: networkLimits.authorBurstMessages,
+      perSecond: networkLimits.authorMessagesPerSecond,
+      names: networkLimits.authors,
+    },
+    clock,
+  )
+  let router: GossipSub | undefined
+  let scores: TopicScores | undefined
+  const running = (): GossipSub => {
+    invariant(router !== undefined, 'gossip is used before its node is built')
+    return router
+  }
+
+  const judged = (judge: Judge, message: Message): TopicValidatorResult => {
+    if (message.type !== 'signed' || message.data.length > networkLimits.gossipBytes)
+      return TopicValidatorResult.Reject
+    const author = message.from.toString()
+    // Asked before the judge, so that a flood costs no judging; taken only after it, so that old messages of an
+    // author that somebody plays again cost the author nothing. Ignore, not Reject: the relayer is not to blame.
+    if (!authors.has(author)) return TopicValidatorResult.Ignore
+    let verdict: Verdict
+    try {
+      verdict = judge({ author: workerId(author), data: message.data })
+    } catch (fault) {
+      onFault(fault)
+      return TopicValidatorResult.Ignore
+    }
+    if (verdict === 'accept') {
+      authors.take(author)
+      return TopicValidatorResult.Accept
+    }
+    return verdict === 'ignore' ? TopicValidatorResult.Ignore : TopicValidatorResult.Reject
+  }
+
+  return {
+    service(components) {
+      const options = gossipOptions((topic) => joined.has(topic))
+      router = gossipsub(options)(components)
+      scores = topicScores(router)
+      router.addEventListener('gossipsub:message', ({ detail: { msg } }) => {
+        if (msg.type === 'signed')
+          joined.get(msg.topic)?.({ author: workerId(msg.from.toString()), data: msg.data })
+      })
+      return router
+    },
+    subscribe(topic, judge, listener) {
+      if (joined.has(topic))
+        throw new MurmurError('TOPIC_JOINED', {
+          message: `this node has already joined ${topic}`,
+          next: 'unsubscribe first, or share the one subscription',
+        })
+      joined.set(topic, listener)
+      scores?.add(topic)
+      running().topicValidators.set(topic, (_relayer, message) => judged(judge, message))
+      running().subscribe(topic)
+    },
+    unsubscribe(topic) {
+      if (!joined.delete(topic)) return
+      running().unsubscribe(topic)
+      running().topicValidators.delete(topic)
+      scores?.remove(topic)
+    },
+    async publish(topic, data) {
+      if (data.length > networkLimits.gossipBytes)
+        throw new MurmurError('GOSSIP_TOO_LONG', {
+          message: `a message of ${data.length} bytes is over the bound of ${networkLimits.gossipBytes}`,
+          next: 'store it as a block and publish its CID',
+          details: { length: data.length, bound: networkLimits.gossipBytes },
+        })
+      if (!joined.has(topic))
+        throw new MurmurError('TOPIC_NOT_JOINED', {
+          message: `this node has not joined ${topic}`,
+          next: 'subscribe to it before publishing',
+        })
+      await running().publish(topic, data)
+    },
+    topicPeers: (topic) =>
+      running()
+        .getSubscribers(topic)
+        .map((peer) => workerId(peer.toString())),
+    async waitForTopicPeer(topic, peer, signal) {
+      signal.throwIfAborted()
+      const there = (): boolean =>
+        running()
+          .getSubscribers(topic)
+          .some((known: PeerId) => known.toString() === peer)
+      if (there()) return
+      const { promise, resolve, reject } = Promise.withResolvers<void>()
+      const onChange = (): void => {
+        if (there()) resolve()
+      }
+      const onAbort = (): void => reject(signal.reason)
+      running().addEventListener('subscription-change', onChange)
+      signal.addEventListener('abort', onAbort)
+      try {
+        await promise
+      } finally {
+        running().removeEventListener('subscription-change', onChange)
+        signal.removeEventListener('abort', onAbort)
+      }
+    },
+  }
+}
+
+function gossipOptions(isJoined: (topic: string) => boolean): Partial<GossipsubOpts> {
+  return {
+    globalSignaturePolicy: StrictSign,
+    fallbackToFloodsub: false,
+    emitSelf: false,
+    // Own messages go to every peer of the topic, the mesh only relays: a young mesh loses none of them.
+    floodPublish: true,
+    allowPublishToZeroTopicPeers: true,
+    // The coordinator tells members each other's addresses; gossip never makes this node dial.
+    doPX: false,
+    tagMeshPeers: false,
+    maxInboundStreams: 4,
+    maxOutboundStreams: 4,
+    maxInboundDataLength: networkLimits.gossipRpcBytes,
+    maxOutboundBufferSize: 4 * networkLimits.gossipRpcBytes,
+    maxTopicBytesPerPeer: networkLimits.gossipTopicBytesPerPeer,
+    idontwantMinDataSize: networkLimits.gossipDontWantBytes,
+    decodeRpcLimits: {
+      maxMessages: networkLimits.gossipRpcMessages,
+      maxSubscriptions: networkLimits.gossipRpcSubscriptions,
+      maxControlMessages: networkLimits.gossipRpcControls,
+      maxIhaveMessageIDs: networkLimits.gossipRpcMessageIds,
+      maxIwantMessageIDs: networkLimits.gossipRpcMessageIds,
+      maxIdontwantMessageIDs: networkLimits.gossipRpcMessageIds,
+      maxPeerInfos: networkLimits.gossipRpcPeers,
+    },
+    // `allowedTopics` is fixed at construction, and a subscription that it refuses is forgotten for good, even when
+    // the topic is allowed later. So messages are refused here instead, before they are cached or relayed; what
+    // foreign subscriptions may cost is bounded by maxTopicBytesPerPeer.
+    dataTransform: {
+      inboundTransform(topic, data) {
+        if (!isJoined(topic)) throw new Error('not a topic of this node')
+        return data
+      },
+      outboundTransform: (_topic, data) => data,
+    },
+    scoreParams: {
+      // Whole clusters live behind one address.
+      IPColocationFactorWeight: 0,
+      // A peer that restarts grafts again within its backoff; six such in a few seconds are not a restart.
+      behaviourPenaltyThreshold: 6,
+    },
+    // No score here is ever positive, so that opportunistic grafting looks for the merely unharmful.
+    scoreThresholds: { opportunisticGraftThreshold: 0 },
+  }
+}
