@@ -1,0 +1,98 @@
+import { isMurmurError } from '../protocol/errors.ts'
+import type { CidText, WorkerId } from '../protocol/ids.ts'
+import type { Compressor } from './compressor.ts'
+import { normOf, type SparseUpdate } from './sparse-update.ts'
+
+export interface Submission {
+  readonly worker: WorkerId
+  readonly contribution: CidText
+  /** Already checked against the CID. */
+  readonly bytes: Uint8Array
+  readonly tokens: number
+}
+
+export interface Admitted extends Submission {
+  readonly update: SparseUpdate
+  readonly norm: number
+}
+
+/** Why a contribution is left out of a round; goes into the manifest beside the worker's name. */
+export type RefusalCode = 'CONTRIBUTION_MALFORMED' | 'COPY' | 'NORM_TOO_LARGE'
+
+export interface Refused {
+  readonly worker: WorkerId
+  readonly code: RefusalCode
+  readonly reason: string
+}
+
+export interface Admission {
+  readonly admitted: readonly Admitted[]
+  readonly refused: readonly Refused[]
+}
+
+export interface AdmissionRules {
+  readonly compressor: Compressor
+  readonly parameterCount: number
+  /** How many times the median norm a contribution may have. */
+  readonly normFactor?: number
+}
+
+/**
+ * Room for the honest spread: a member that carries error feedback sends more than one that has just joined. Measured
+ * with k = 64 of 4,096 and β = 0.95 over 150 rounds: 2.2 times as much when the rounds' gradients are independent, 3.2 and
+ * 5.6 when they correlate by 0.1 and 0.5, 7.5 when every round pushes the same way.
+ */
+export const defaultNormFactor = 8
+
+/** Below three contributions no majority says what a usual norm is. */
+const fewestForNormBound = 3
+
+/**
+ * Decides, before anything is aggregated, which contributions of a round count. Every replica applies it to the same
+ * submissions in the same (commit) order and comes to the same answer:
+ *
+ * 1. the same contribution twice: the first in commit order keeps it, the others are a COPY. Commitments hide the
+ *    CID until all have committed, so two honest workers on different data never send the same bytes;
+ * 2. it must decode for this program (which also makes it finite);
+ * 3. its norm is at most `normFactor` medians. A mean moves as far as its longest member pushes it, so one scaled-up
+ *    contribution would own the round. There is no lower bound: a short contribution does no harm. Of an even number,
+ *    the lower of the middle two is the median.
+ */
+export function admit(submissions: readonly Submission[], rules: AdmissionRules): Admission {
+  const refused: Refused[] = []
+  const decoded: Admitted[] = []
+  const firstWith = new Map<CidText, WorkerId>()
+  for (const submission of submissions) {
+    const { worker, contribution } = submission
+    const original = firstWith.get(contribution)
+    if (original !== undefined) {
+      refused.push({ worker, code: 'COPY', reason: `the same bytes as ${original}, who committed first` })
+      continue
+    }
+    firstWith.set(contribution, worker)
+    try {
+      const update = rules.compressor.decompress(submission.bytes, rules.parameterCount)
+      decoded.push({ ...submission, update, norm: normOf(update) })
+    } catch (error) {
+      if (!isMurmurError(error, 'CONTRIBUTION_MALFORMED')) throw error
+      refused.push({ worker, code: 'CONTRIBUTION_MALFORMED', reason: error.message })
+    }
+  }
+  const bound = normBound(decoded, rules.normFactor ?? defaultNormFactor)
+  const admitted = decoded.filter(({ worker, norm }) => {
+    if (norm <= bound) return true
+    refused.push({
+      worker,
+      code: 'NORM_TOO_LARGE',
+      reason: `norm ${norm.toPrecision(4)} over ${bound.toPrecision(4)}`,
+    })
+    return false
+  })
+  return { admitted, refused }
+}
+
+function normBound(decoded: readonly Admitted[], factor: number): number {
+  if (decoded.length < fewestForNormBound) return Number.POSITIVE_INFINITY
+  const norms = decoded.map(({ norm }) => norm).sort((a, b) => a - b)
+  return factor * norms[(norms.length - 1) >> 1]!
+}
