@@ -1,0 +1,49 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { MurmurError } from '../protocol/errors.ts'
+
+/**
+ * Writes a file so that after a crash or power loss it is either whole or not there: temporary file beside it, fsync,
+ * rename, fsync of the folder. The folder is created when missing.
+ * @throws MurmurError DISK_WRITE_FAILED
+ */
+export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
+  const folder = dirname(path)
+  const temporary = join(folder, `.${randomUUID()}.tmp`)
+  try {
+    await makeFolder(folder)
+    await writeAndSync(temporary, bytes)
+    await rename(temporary, path)
+    await syncFolder(folder)
+  } catch (cause) {
+    await rm(temporary, { force: true })
+    throw new MurmurError('DISK_WRITE_FAILED', {
+      message: `${path} cannot be written (${(cause as NodeJS.ErrnoException).code ?? 'unknown cause'})`,
+      next: 'free space on that disk, or choose a folder that this user may write to',
+      cause,
+    })
+  }
+}
+
+/** Creates a folder and makes it durable in its parents, from the first that was missing on. */
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  const above = dirname(first)
+  for (let parent = dirname(folder); parent.length >= above.length; parent = dirname(parent)) {
+    await syncFolder(parent)
+    if (parent === dirname(parent)) break
+  }
+}
+
+async function writeAndSync(path: string, bytes: Uint8Array): Promise<void> {
+  await using file = await open(path, 'wx')
+  await file.writeFile(bytes)
+  await file.sync()
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  await using handle = await open(folder, 'r')
+  await handle.sync()
+}

@@ -1,0 +1,89 @@
+import { readFile, rename } from 'node:fs/promises'
+import { join } from 'node:path'
+import { FsBlockstore } from 'blockstore-fs'
+import { NextToLast } from 'blockstore-fs/sharding'
+import { FsDatastore } from 'datastore-fs'
+import type { CID } from 'multiformats/cid'
+import { matchesCid, parseCid } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import { writeDurably } from './durable-file.ts'
+
+type Key = Parameters<FsDatastore['put']>[0]
+
+const sharding = new NextToLast()
+
+/**
+ * Helia's blocks on disk, with two things that `blockstore-fs` lacks: a write is durable when it resolves (it renames,
+ * but does not fsync, and two writers of one block share a temporary file), and a read checks the bytes against
+ * their CID, so that a damaged disk never reaches a peer or a model.
+ */
+export class DurableBlockstore extends FsBlockstore {
+  constructor(folder: string) {
+    super(folder, { shardingStrategy: sharding })
+  }
+
+  override async put(cid: CID, value: Parameters<FsBlockstore['put']>[1]): Promise<CID> {
+    await writeDurably(this.#fileOf(cid), value instanceof Uint8Array ? value : await collect(value))
+    return cid
+  }
+
+  override async *get(cid: CID): AsyncGenerator<Uint8Array> {
+    const bytes = await this.read(cid)
+    if (bytes === undefined) throw notFound(cid)
+    yield bytes
+  }
+
+  /**
+   * A block's bytes, or undefined when it isn't here.
+   * @throws MurmurError BLOCK_CORRUPTED; the file has then been put aside, so that the block can be fetched anew.
+   */
+  async read(cid: CID): Promise<Uint8Array | undefined> {
+    const file = this.#fileOf(cid)
+    let bytes: Uint8Array
+    try {
+      bytes = new Uint8Array(await readFile(file))
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw unreadable(file, cause)
+    }
+    if (matchesCid(parseCid(cid.toString()), bytes)) return bytes
+    await rename(file, `${file}.corrupt`)
+    throw new MurmurError('BLOCK_CORRUPTED', {
+      message: `the block ${cid} on disk does not match its id`,
+      next: `check this disk; the damaged file is now ${file}.corrupt, and the block can be fetched again`,
+      exit: 'verification',
+    })
+  }
+
+  #fileOf(cid: CID): string {
+    const { dir, file } = sharding.encode(cid)
+    return join(this.path, dir, file)
+  }
+}
+
+/** Helia's records on disk (pins), durable when a write resolves. */
+export class DurableDatastore extends FsDatastore {
+  override async put(key: Key, value: Uint8Array): Promise<Key> {
+    await writeDurably(this._encode(key).file, value)
+    return key
+  }
+}
+
+async function collect(source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  for await (const part of source) parts.push(part)
+  return Buffer.concat(parts)
+}
+
+/** The name is the one that Helia looks for. */
+function notFound(cid: CID): Error {
+  return Object.assign(new Error(`no block ${cid} here`), { name: 'NotFoundError' })
+}
+
+function unreadable(file: string, cause: unknown): MurmurError {
+  return new MurmurError('BLOCK_UNREADABLE', {
+    message: `${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown cause'})`,
+    next: 'check the permissions of the state folder, and the disk',
+    cause,
+  })
+}

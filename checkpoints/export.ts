@@ -1,0 +1,62 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MurmurError } from '../protocol/errors.ts'
+import type { CidText } from '../protocol/ids.ts'
+import { writeDurably } from './durable-file.ts'
+import type { Store } from './store.ts'
+
+export interface ExportOptions {
+  readonly overwrite?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface ExportedCheckpoint {
+  readonly modelFile: string
+  readonly descriptionFile: string
+}
+
+/**
+ * Writes a checkpoint as files of its own: `model.safetensors`, then `checkpoint.json`, which says where it is from.
+ * Everything is checked on the way: blocks against their CIDs, the parameters against the state root.
+ * @throws MurmurError EXPORT_EXISTS (exit `usage`), or what `readCheckpoint` and writing throw.
+ */
+export async function exportCheckpoint(
+  store: Pick<Store, 'readCheckpoint'>,
+  cid: CidText,
+  folder: string,
+  options: ExportOptions = {},
+): Promise<ExportedCheckpoint> {
+  const modelFile = join(folder, 'model.safetensors')
+  const descriptionFile = join(folder, 'checkpoint.json')
+  if (options.overwrite !== true) {
+    for (const file of [modelFile, descriptionFile]) {
+      if (await exists(file)) throw inTheWay(file)
+    }
+  }
+  const { manifest, file, theta } = await store.readCheckpoint(cid, options.signal)
+  const { table, ...described } = manifest
+  const description = {
+    checkpoint: cid,
+    ...described,
+    parameters: theta.length,
+    tensors: table.map(({ name, shape }) => ({ name, shape })),
+    file: manifest.tensors,
+  }
+  await writeDurably(modelFile, file)
+  await writeDurably(descriptionFile, Buffer.from(`${JSON.stringify(description, null, 2)}\n`))
+  return { modelFile, descriptionFile }
+}
+
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+function inTheWay(file: string): MurmurError {
+  return new MurmurError('EXPORT_EXISTS', {
+    message: `${file} is already there`,
+    next: 'choose another folder, or add --overwrite',
+    exit: 'usage',
+  })
+}

@@ -1,0 +1,55 @@
+import type { Pins } from 'helia'
+import { CID } from 'multiformats/cid'
+import { parseCid } from '../protocol/content-id.ts'
+import type { CidText } from '../protocol/ids.ts'
+import type { CheckpointManifest } from './manifest.ts'
+
+export interface PinnedCheckpoint {
+  readonly cid: CidText
+  readonly manifest: CheckpointManifest
+  readonly pinnedAtMs: number
+}
+
+/** Marks a manifest's pin among the others. */
+const kind = 'checkpoint'
+
+/**
+ * Pins the parameter file with all its blocks, then the manifest alone: its other links (parent, run, data) have lives
+ * of their own. The manifest comes last, so a checkpoint that is listed is whole.
+ */
+export async function pinCheckpoint(
+  pins: Pins,
+  cid: CidText,
+  manifest: CheckpointManifest,
+  nowMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
+  await pinOnce(pins, CID.parse(manifest.tensors), { signal })
+  await pinOnce(pins, CID.parse(cid), { signal, depth: 0, metadata: { kind, pinnedAtMs: nowMs } })
+}
+
+/** The pinned checkpoints, newest first; of those pinned in the same millisecond, the later round first. */
+export async function pinnedCheckpoints(
+  pins: Pins,
+  readManifest: (cid: CidText) => Promise<CheckpointManifest>,
+): Promise<readonly PinnedCheckpoint[]> {
+  const found: PinnedCheckpoint[] = []
+  for await (const pin of pins.ls()) {
+    if (pin.metadata.kind !== kind) continue
+    const cid = parseCid(pin.cid.toString())
+    found.push({ cid, manifest: await readManifest(cid), pinnedAtMs: Number(pin.metadata.pinnedAtMs) })
+  }
+  return found.sort((a, b) => b.pinnedAtMs - a.pinnedAtMs || b.manifest.round - a.manifest.round)
+}
+
+async function pinOnce(pins: Pins, cid: CID, options: Parameters<Pins['add']>[1]): Promise<void> {
+  // Helia's walk hands its options on to the blockstore: a block that is missing is an error, never a wait for peers.
+  const offline = { ...options, offline: true }
+  try {
+    for await (const _block of pins.add(cid, offline)) {
+      // Each pinned block passes by; nothing is to be done with it.
+    }
+  } catch (error) {
+    if (!(error instanceof Error && error.name === 'AlreadyPinnedError')) throw error
+  }
+}
