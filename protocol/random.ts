@@ -45,7 +45,14 @@ export function philox4x32(
 }
 
 /** What a stream of draws is for: two purposes never share a counter. */
-export const streams = { initialWeights: 1, batch: 2, sampling: 3, audit: 4, simulation: 5 } as const
+export const streams = {
+  initialWeights: 1,
+  batch: 2,
+  sampling: 3,
+  audit: 4,
+  simulation: 5,
+  shards: 6,
+} as const
 
 export type Stream = keyof typeof streams
 

@@ -1,0 +1,166 @@
+import * as dagCbor from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import { describe, expect, test } from 'vitest'
+import { contentId } from './content-id.ts'
+import { MurmurError } from './errors.ts'
+import { cidOf } from './fixtures/names.ts'
+import { nearest } from './nearest.ts'
+import {
+  decodeRunSpec,
+  encodeRunSpec,
+  parseRunFile,
+  type RunSpec,
+  runFileJsonSchema,
+  totalSteps,
+} from './run-spec.ts'
+
+function refusal(value: unknown): MurmurError {
+  try {
+    parseRunFile(value, 'run.yaml')
+  } catch (error) {
+    if (error instanceof MurmurError) return error
+    throw error
+  }
+  throw new Error('it was accepted')
+}
+
+describe('run file', () => {
+  test('an empty file is a whole run', () => {
+    const file = parseRunFile(null, 'run.yaml')
+    expect(file).toMatchObject({ name: 'run', model: { preset: 'gpt', width: 128 }, reward: null })
+    const { innerSteps, roundsPerEpoch, epochs } = file.train
+    expect(totalSteps(file)).toBe(innerSteps * roundsPerEpoch * epochs)
+    expect(parseRunFile({ reward: {} }, 'run.yaml').reward).toEqual({
+      perEpoch: '100',
+      disputeWindowSeconds: 2,
+    })
+  })
+
+  test.each([
+    ['a misspelt section', { modle: {} }, 'unknown key modle, did you mean model?'],
+    ['a misspelt key', { train: { innerstep: 5 } }, 'unknown key train.innerstep, did you mean innerSteps?'],
+    [
+      'a key of the reward',
+      { reward: { perEpock: '1' } },
+      'unknown key reward.perEpock, did you mean perEpoch?',
+    ],
+    ['a key like no other', { train: { quux: 1 } }, 'unknown key train.quux'],
+    ['a string for a number', { train: { batch: '16' } }, 'train.batch'],
+    ['no layers', { model: { layers: 0 } }, 'model.layers'],
+    [
+      'a width that heads do not divide',
+      { model: { width: 130, heads: 4 } },
+      'not a multiple of model.heads (4)',
+    ],
+    [
+      'more segments than steps',
+      { train: { innerSteps: 3 }, audit: { segments: 4 } },
+      'audit.segments: more than train.innerSteps (3)',
+    ],
+    ['min over max', { workers: { min: 3, max: 2 } }, 'workers.min: more than workers.max (2)'],
+    [
+      'a manifest gossip cannot carry',
+      { audit: { segments: 16 }, train: { innerSteps: 16 }, workers: { max: 32 } },
+      'lower it or workers.max',
+    ],
+    ['infinite learning', { train: { learningRate: Number.POSITIVE_INFINITY } }, 'train.learningRate'],
+    ['a seed past exact integers', { train: { seed: 2 ** 53 } }, 'train.seed'],
+    ['a reward that is a float', { reward: { perEpoch: 30.5 } }, 'reward.perEpoch'],
+    ['a reward in words', { reward: { perEpoch: '1e9' } }, 'a decimal number of tokens in quotes'],
+    ['two sources of data', { data: { builtin: 'moby-dick', file: 'x' } }, 'data: give one of'],
+    ['an unknown source', { data: { url: 'https://example.org' } }, 'data: give one of'],
+    ['a list', [], 'the file'],
+    ['text', 'model', 'the file'],
+    ['__proto__', JSON.parse('{"__proto__": {"name": "x"}}'), 'unknown key __proto__'],
+    ['__proto__ inside', JSON.parse('{"train": {"__proto__": {}}}'), 'unknown key train.__proto__'],
+    ['constructor', { constructor: {} }, 'unknown key constructor'],
+  ])('%s is refused with its place', (_, value, message) => {
+    const error = refusal(value)
+    expect(error).toMatchObject({ code: 'RUN_FILE_INVALID', exit: 'usage' })
+    expect(error.message).toContain(`run.yaml: `)
+    expect(error.message).toContain(message)
+  })
+
+  test('sixteen segments are fine for few workers', () => {
+    expect(
+      parseRunFile({ audit: { segments: 16 }, train: { innerSteps: 16 }, workers: { max: 16 } }, 'run.yaml')
+        .audit.segments,
+    ).toBe(16)
+  })
+
+  test('several problems are told at once, a flood is cut', () => {
+    const flood = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`key${i}${'x'.repeat(200)}`, 1]))
+    expect(refusal({ train: { batch: 0, epochs: 0 } }).message).toMatch(/train\.batch.*train\.epochs/)
+    expect(refusal(flood).message.length).toBeLessThan(2000)
+  })
+
+  test('its JSON Schema names every section and asks for none', () => {
+    const schema = runFileJsonSchema() as { properties: object; required?: string[] }
+    const sections = ['name', 'data', 'model', 'train', 'averaging', 'workers', 'audit', 'timing', 'reward']
+    expect(Object.keys(schema.properties)).toEqual(sections)
+    expect(schema.required ?? []).toEqual([])
+  })
+})
+
+const { name, model, train, averaging, workers, audit, timing } = parseRunFile({ name: 'a-run' }, 'run.yaml')
+const spec: RunSpec = {
+  version: 1,
+  name,
+  nonce: 'n',
+  programs: { training: cidOf('training'), evaluation: cidOf('evaluation'), sampling: cidOf('sampling') },
+  data: cidOf('data'),
+  ...{ model, train, averaging, workers, audit, timing },
+  reward: { perEpochWei: '100', disputeWindowSeconds: 2 },
+}
+
+describe('run spec', () => {
+  test('round trip, with programs and data as links', () => {
+    const bytes = encodeRunSpec(spec)
+    expect(decodeRunSpec(bytes)).toEqual(spec)
+    const { programs, data } = dagCbor.decode<{ programs: Record<string, unknown>; data: unknown }>(bytes)
+    expect([...Object.values(programs), data].every((link) => link instanceof CID)).toBe(true)
+  })
+
+  test('the same spec has the same CID, however its keys are ordered; another nonce another', () => {
+    const reversed = Object.fromEntries(Object.entries(spec).reverse()) as unknown as RunSpec
+    const id = (of: RunSpec) => contentId(encodeRunSpec(of), 'dag-cbor')
+    expect(id(reversed)).toBe(id(spec))
+    expect(id({ ...spec, nonce: 'm' })).not.toBe(id(spec))
+  })
+
+  const object = (): Record<string, unknown> => dagCbor.decode(encodeRunSpec(spec))
+  const section = (key: string): Record<string, unknown> => object()[key] as Record<string, unknown>
+  const { train: _, ...withoutTrain } = object()
+  const { batch: __, ...withoutBatch } = section('train')
+  test.each<[string, Uint8Array]>([
+    ['another key', dagCbor.encode({ ...object(), code: 'rm -rf' })],
+    ['a missing section', dagCbor.encode(withoutTrain)],
+    // A default would be filled in, and one run would have two ids.
+    ['a missing key', dagCbor.encode({ ...object(), train: withoutBatch })],
+    ['another version', dagCbor.encode({ ...object(), version: 2 })],
+    ['text for a link', dagCbor.encode({ ...object(), data: cidOf('data') as string })],
+    [
+      'a link to something else',
+      dagCbor.encode({ ...object(), data: CID.createV1(0x01, CID.parse(cidOf('x')).multihash) }),
+    ],
+    ['a width that heads do not divide', dagCbor.encode({ ...object(), model: { ...model, width: 130 } })],
+    ['too many segments', dagCbor.encode({ ...object(), audit: { ...audit, segments: 16 } })],
+    ['zero layers', dagCbor.encode({ ...object(), model: { ...model, layers: 0 } })],
+    ['trailing bytes', Buffer.concat([encodeRunSpec(spec), Buffer.of(0)])],
+    ['a list', dagCbor.encode([])],
+    ['nothing', new Uint8Array()],
+    ['noise', Buffer.from('not cbor at all')],
+    ['too many bytes', new Uint8Array(4 * 1024 * 1024 + 1)],
+  ])('%s is refused', (_, bytes) => {
+    expect(() => decodeRunSpec(bytes)).toThrow(expect.objectContaining({ code: 'RUN_SPEC_INVALID' }))
+  })
+})
+
+test.each([
+  ['inerSteps', 'innerSteps'],
+  ['BATCH', 'batch'],
+  ['x'.repeat(100_000), undefined],
+  ['', undefined],
+])('nearest(%s)', (word, expected) => {
+  expect(nearest(word, ['batch', 'innerSteps', 'epochs'])).toBe(expected)
+})
