@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { encodeTable, type ParameterTable, parseTable } from './parameter-table.ts'
+
+export const programKinds = ['training', 'evaluation', 'sampling'] as const
+export type ProgramKind = (typeof programKinds)[number]
+
+/** What a program says of itself, in its metadata. */
+export interface ProgramInfo {
+  readonly kind: ProgramKind
+  /** Rows and tokens a row of the program's batch. */
+  readonly batch: number
+  readonly context: number
+  readonly vocabulary: number
+  readonly table: ParameterTable
+  readonly parameterCount: number
+  /** Names of the optimizer's flat vectors, in order; empty unless the program trains. */
+  readonly optimizerSlots: readonly string[]
+  /** Decay rates whose corrections 1 − βᵗ the engine feeds to the program as `bias1`, `bias2`. */
+  readonly betas: readonly number[]
+}
+
+const programSchema = z.strictObject({
+  kind: z.enum(programKinds),
+  batch: z
+    .int()
+    .min(1)
+    .max(2 ** 24),
+  context: z
+    .int()
+    .min(1)
+    .max(2 ** 24),
+  vocabulary: z
+    .int()
+    .min(1)
+    .max(2 ** 24),
+  optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
+  betas: z.array(z.number().min(0).lt(1)).max(8),
+})
+
+const programKey = 'murmur.program'
+const tableKey = 'murmur.parameters'
+
+const encodeProgram = ({ kind, batch, context, vocabulary, optimizerSlots, betas }: ProgramInfo): string =>
+  JSON.stringify({ kind, batch, context, vocabulary, optimizerSlots, betas })
+
+export function encodeInfo(info: ProgramInfo): ReadonlyMap<string, string> {
+  return new Map([
+    [programKey, encodeProgram(info)],
+    [tableKey, encodeTable(info.table)],
+  ])
+}
+
+/** Throws an Error that says what is missing or wrong. */
+export function parseInfo(metadata: ReadonlyMap<string, string>): ProgramInfo {
+  const [program, parameters] = [metadata.get(programKey), metadata.get(tableKey)]
+  if (metadata.size !== 2 || program === undefined || parameters === undefined) {
+    throw new Error(`its metadata is not ${programKey} and ${tableKey}`)
+  }
+  const parsed = programSchema.safeParse(JSON.parse(program))
+  if (!parsed.success) {
+    const { path, message } = parsed.error.issues[0]!
+    throw new Error(`${programKey}: ${path.join('.')}: ${message}`)
+  }
+  const table = parseTable(parameters)
+  const info = { ...parsed.data, table, parameterCount: table.count }
+  if (encodeProgram(info) !== program) throw new Error(`${programKey} is not canonical`)
+  if ((info.kind === 'training') !== info.optimizerSlots.length > 0) {
+    throw new Error('training programs, and only those, have optimizer slots')
+  }
+  return info
+}

@@ -1,0 +1,78 @@
+import { invalidProgram } from './graph.ts'
+import type { OnnxModel, TensorType } from './onnx/model-proto.ts'
+import { sameShape, type Value } from './operators/operator.ts'
+import type { ProgramInfo } from './program-info.ts'
+
+/**
+ * Inputs and outputs are exactly those of the program's kind, of the sizes that its parameter table says.
+ * @throws MurmurError PROGRAM_INVALID.
+ */
+export function checkInterface(
+  { inputs, outputs }: OnnxModel,
+  values: ReadonlyMap<string, Value>,
+  info: ProgramInfo,
+): void {
+  const vector = { type: 'float32', shape: [info.parameterCount] } as const
+  const scalar = { type: 'float32', shape: [] } as const
+  const tokens = { type: 'int64', shape: [info.batch, info.context] } as const
+  const slots = (prefix: string) => info.optimizerSlots.map((name) => [prefix + name, vector] as const)
+  const wanted = {
+    training: {
+      inputs: [
+        ['params', vector],
+        ['inputs', tokens],
+        ['targets', tokens],
+        ...slots(''),
+        ['learning_rate', scalar],
+        ...info.betas.map((_, index) => [`bias${index + 1}`, scalar] as const),
+      ],
+      outputs: [['loss', scalar], ['next_params', vector], ...slots('next_'), ['grad_norm', scalar]],
+    },
+    evaluation: {
+      inputs: [
+        ['params', vector],
+        ['inputs', tokens],
+        ['targets', tokens],
+      ],
+      outputs: [['loss', scalar]],
+    },
+    sampling: {
+      inputs: [
+        ['params', vector],
+        ['inputs', tokens],
+      ],
+      outputs: [['logits', { type: 'float32', shape: [info.batch * info.context, info.vocabulary] }]],
+    },
+  } satisfies Record<
+    ProgramInfo['kind'],
+    Record<'inputs' | 'outputs', readonly (readonly [string, Omit<TensorType, 'name'>])[]>
+  >
+  const { inputs: wantedInputs, outputs: wantedOutputs } = wanted[info.kind]
+  compare('input', inputs, wantedInputs, info)
+  compare('output', outputs, wantedOutputs, info)
+  for (const output of outputs) {
+    const made = values.get(output.name)
+    if (!made || made.type !== output.type || !sameShape(made.shape, output.shape)) {
+      throw invalidProgram(`output ${output.name} is not what the graph computes`)
+    }
+  }
+}
+
+function compare(
+  what: string,
+  given: readonly TensorType[],
+  wanted: readonly (readonly [string, Omit<TensorType, 'name'>])[],
+  info: ProgramInfo,
+): void {
+  for (const [name, { type, shape }] of wanted) {
+    const found = given.find((tensor) => tensor.name === name)
+    if (!found) throw invalidProgram(`a ${info.kind} program must have the ${what} ${name}`)
+    if (found.type !== type || !sameShape(found.shape, shape)) {
+      throw invalidProgram(
+        `${what} ${name} is ${found.type}[${found.shape}], its parameter table says ${type}[${shape}]`,
+      )
+    }
+  }
+  if (given.length !== wanted.length)
+    throw invalidProgram(`a ${info.kind} program has ${wanted.length} ${what}s, not ${given.length}`)
+}

@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { expect, test } from 'vitest'
+import { initialWeights } from '../../program/initial-weights.ts'
+import { buildTrainingProgram } from '../../program/training-program.ts'
+import { below, drawsAt } from '../../protocol/random.ts'
+import type { Batch, TrainState } from './engine.ts'
+import { instructionSet } from './engine-class.ts'
+import { ortCpuEngine } from './ort-cpu.ts'
+
+const spec = { preset: 'gpt', layers: 2, width: 32, heads: 4, context: 16, batch: 4 } as const
+const programs = buildTrainingProgram(spec)
+const { table } = programs
+const engine = ortCpuEngine()
+const learningRate = 3e-3
+
+const text = new TextEncoder().encode(
+  'Call me Ishmael. Some years ago, never mind how long precisely, having little or no money in my purse, and ' +
+    'nothing particular to interest me on shore, I thought I would sail about a little and see the watery part of the world.',
+)
+
+function batchOf(step: number, { batch, context }: { batch: number; context: number } = spec): Batch {
+  const draw = drawsAt(1, 'batch', [0, step])
+  const starts = Array.from({ length: batch }, () => below(text.length - context - 1, draw()))
+  const window = (shift: number) =>
+    BigInt64Array.from({ length: batch * context }, (_, index) =>
+      BigInt(text[starts[Math.floor(index / context)]! + (index % context) + shift]!),
+    )
+  return { inputs: window(0), targets: window(1) }
+}
+
+const freshState = (seed = 1): TrainState => ({
+  params: initialWeights(table, seed),
+  optimizer: [new Float32Array(table.count), new Float32Array(table.count)],
+  step: 0,
+})
+
+/** States are compared by hash: a difference of two vectors in full is no help to anyone. */
+const fingerprint = ({ params, optimizer, step }: TrainState) =>
+  [step, ...[params, ...optimizer].map((vector) => createHash('sha256').update(vector).digest('hex'))].join(
+    ' ',
+  )
+
+async function trained(steps: number, from: TrainState = freshState(), firstBatch = 0) {
+  await using session = await loaded(programs.training)
+  await session.writeState(from)
+  const losses: number[] = []
+  for (let step = 0; step < steps; step++) {
+    losses.push((await session.step(batchOf(firstBatch + step), { learningRate })).lossNats)
+  }
+  return { losses, state: await session.readState() }
+}
+
+async function loaded(program: Uint8Array) {
+  const session = await engine.loadTraining(program)
+  return { ...session, [Symbol.asyncDispose]: () => session.close() }
+}
+
+test('the loss falls over thirty steps on text', async () => {
+  const { losses } = await trained(30)
+  expect(losses[0]).toBeGreaterThan(4.5)
+  expect(losses.at(-1)).toBeLessThan(3.3)
+})
+
+test('equal seeds give equal bytes of state', async () => {
+  const [first, second] = [await trained(5), await trained(5)]
+  expect(second.losses).toEqual(first.losses)
+  expect(fingerprint(second.state)).toBe(fingerprint(first.state))
+})
+
+test('a state read mid-run and written elsewhere goes on with the same bytes', async () => {
+  const whole = await trained(6)
+  const half = await trained(3)
+  expect(half.state.step).toBe(3)
+  expect(fingerprint((await trained(3, half.state, 3)).state)).toBe(fingerprint(whole.state))
+})
+
+test('a read state does not change under later steps', async () => {
+  await using session = await loaded(programs.training)
+  await session.writeState(freshState())
+  const before = await session.readState()
+  for (let step = 0; step < 3; step++) await session.step(batchOf(step), { learningRate })
+  expect(fingerprint(before)).toBe(fingerprint(freshState()))
+})
+
+test('the step count of the state drives the bias corrections', async () => {
+  const moved = async (step: number) => {
+    const { state } = await trained(1, { ...freshState(), step })
+    const at = table.parameters.find(({ name }) => name === 'final_norm.bias')!.offset
+    return Math.abs(state.params[at]!)
+  }
+  // From m = v = 0, the first step moves by η; a late one by η (1 − β₁) / √(1 − β₂).
+  expect((await moved(0)) / learningRate).toBeCloseTo(1, 3)
+  expect((await moved(1_000_000)) / learningRate).toBeCloseTo(0.1 / Math.sqrt(0.05), 3)
+})
+
+test('evaluation and training agree on the loss', async () => {
+  const evaluation = await engine.loadEvaluation(programs.evaluation)
+  const state = freshState()
+  const { losses } = await trained(1, state)
+  expect(await evaluation.evaluate(state.params, batchOf(0))).toBeCloseTo(losses[0]!, 5)
+  await evaluation.close()
+})
+
+test('the whole gradient agrees with central differences of the loss', async () => {
+  // Plain AdamW hides its gradient in m: with m = 0, no decay and no clipping, m' = (1 − β₁) g.
+  const small = { preset: 'gpt', layers: 1, width: 8, heads: 2, context: 4, batch: 2 } as const
+  const built = buildTrainingProgram(small, { optimizer: { clipNorm: 1e9 } })
+  const training = await engine.loadTraining(built.training)
+  const evaluation = await engine.loadEvaluation(built.evaluation)
+  // Embeddings start so small that the first normalization bends within any step wide enough for float32.
+  const embeddings = (256 + small.context) * small.width
+  const params = initialWeights(built.table, 3).map((x, index) => (index < embeddings ? 25 * x : x))
+  const zeros = () => new Float32Array(params.length)
+  await training.writeState({ params, optimizer: [zeros(), zeros()], step: 0 })
+  const batch = batchOf(0, small)
+  await training.step(batch, { learningRate })
+  const gradient = (await training.readState()).optimizer[0]!.map((m) => m / (1 - 0.9))
+  const draw = drawsAt(2, 'simulation', [0, 0])
+  const step = 2 ** -6
+  for (const { name, shape, offset } of built.table.parameters) {
+    const end = offset + shape.reduce((a, b) => a * b, 1)
+    // Along the gradient's own signs, a direction in which its values cannot cancel out; half of them left out at random.
+    const direction = gradient.map((g, i) => (i >= offset && i < end && draw() % 2 ? Math.sign(g) : 0))
+    const scale = step / Math.max(1, Math.sqrt(direction.reduce((sum, d) => sum + Math.abs(d), 0)))
+    const lossAt = (sign: number) =>
+      evaluation.evaluate(
+        params.map((x, i) => x + sign * scale * direction[i]!),
+        batch,
+      )
+    const numeric = ((await lossAt(1)) - (await lossAt(-1))) / (2 * scale)
+    const expected = gradient.reduce((sum, g, i) => sum + g * direction[i]!, 0)
+    expect(Math.abs(numeric - expected), name).toBeLessThan(1e-3 + 0.02 * Math.abs(expected))
+  }
+  await Promise.all([training.close(), evaluation.close()])
+})
+
+test('a step that diverges says so and leaves the state as it was', async () => {
+  await using session = await loaded(programs.training)
+  const state = freshState()
+  state.params[table.count - 1] = Number.NaN
+  await session.writeState(state)
+  await expect(session.step(batchOf(0), { learningRate })).rejects.toMatchObject({
+    code: 'TRAINING_DIVERGED',
+  })
+  expect(fingerprint(await session.readState())).toBe(fingerprint(state))
+})
+
+test('what does not fit is refused with a code', async () => {
+  await using session = await loaded(programs.training)
+  const short = new BigInt64Array(3)
+  await expect(session.step({ inputs: short, targets: short }, { learningRate })).rejects.toMatchObject({
+    code: 'BATCH_SHAPE_INVALID',
+  })
+  const beyond = new BigInt64Array(spec.batch * spec.context).fill(256n)
+  await expect(session.step({ inputs: beyond, targets: beyond }, { learningRate })).rejects.toMatchObject({
+    code: 'ENGINE_FAILED',
+  })
+  await expect(session.writeState({ ...freshState(), params: new Float32Array(2) })).rejects.toThrow(
+    /does not fit/,
+  )
+  await expect(engine.loadTraining(programs.evaluation)).rejects.toMatchObject({ code: 'PROGRAM_KIND' })
+  await expect(engine.loadTraining(programs.training.subarray(1))).rejects.toMatchObject({
+    code: 'PROGRAM_MALFORMED',
+  })
+  await expect(engine.loadTraining(programs.training, AbortSignal.abort())).rejects.toThrow()
+})
+
+test('a closed session refuses, and closing twice is harmless', async () => {
+  const session = await engine.loadTraining(programs.training)
+  await session.close()
+  await session.close()
+  await expect(session.step(batchOf(0), { learningRate })).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
+  await expect(session.readState()).rejects.toThrow(/closed/)
+})
+
+test('two steps at once are refused instead of racing for the state', async () => {
+  await using session = await loaded(programs.training)
+  await session.writeState(freshState())
+  const first = session.step(batchOf(0), { learningRate })
+  await expect(session.step(batchOf(1), { learningRate })).rejects.toMatchObject({ code: 'ENGINE_BUSY' })
+  await first
+  expect((await session.readState()).step).toBe(1)
+})
+
+test('steps leave no buffers behind', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  await using session = await loaded(programs.training)
+  await session.writeState(freshState())
+  const run = async (steps: number) => {
+    for (let step = 0; step < steps; step++) await session.step(batchOf(step), { learningRate })
+    // Native buffers are freed by finalizers that run some turns of the event loop after the collection.
+    let least = Number.POSITIVE_INFINITY
+    for (let turn = 0; turn < 20; turn++) {
+      collect()
+      await new Promise(setImmediate)
+      least = Math.min(least, process.memoryUsage().arrayBuffers)
+    }
+    return least
+  }
+  const before = await run(20)
+  // Keeping one vector a step (42,112 parameters) would take 34 MB.
+  expect((await run(200)) - before).toBeLessThan(2e6)
+})
+
+test('the engine class names what decides its bits', () => {
+  expect(engine.engineClass).toMatch(/^ort-cpu\/1\.30\.0\/extended\/[a-z0-9]+\/[a-z0-9-]+\/threads=1$/)
+  expect(ortCpuEngine({ threads: 2 }).engineClass).not.toBe(engine.engineClass)
+  expect(instructionSet('flags\t\t: fpu avx avx2 avx512f\n')).toBe('avx512')
+  expect(instructionSet('Features\t: fp asimd\n')).toBe('neon')
+  expect(instructionSet('nothing')).toBeUndefined()
+})

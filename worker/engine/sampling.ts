@@ -1,0 +1,69 @@
+import { invariant, MurmurError } from '../../protocol/errors.ts'
+import { drawsAt } from '../../protocol/random.ts'
+import type { SamplingSession } from './engine.ts'
+
+export interface SampleOptions {
+  /** Bytes to append. */
+  readonly count: number
+  /** 0 always takes the likeliest byte; 1 samples from the model as it is. */
+  readonly temperature: number
+  /** Only the k likeliest bytes are drawn from. */
+  readonly topK: number
+  readonly seed: number
+}
+
+/**
+ * Continues a prompt byte by byte; gives the new bytes alone. Equal arguments on an equal engine give equal bytes.
+ * The model sees the last `context` bytes.
+ * @throws MurmurError PROMPT_EMPTY (exit `usage`).
+ */
+export async function sampleText(
+  session: SamplingSession,
+  params: Float32Array,
+  prompt: Uint8Array,
+  options: SampleOptions,
+  signal?: AbortSignal,
+): Promise<Uint8Array> {
+  const { context, vocabulary } = session.info
+  if (prompt.length === 0) {
+    throw new MurmurError('PROMPT_EMPTY', {
+      message: 'there is nothing to continue',
+      next: 'give a prompt of at least one byte',
+      exit: 'usage',
+    })
+  }
+  const draw = drawsAt(options.seed, 'sampling', [0, 0])
+  const text = [...prompt]
+  for (let made = 0; made < options.count; made++) {
+    signal?.throwIfAborted()
+    const seen = text.slice(-context)
+    // Positions after the last are whatever they are: causal attention does not let it see them.
+    const tokens = BigInt64Array.from({ length: context }, (_, index) => BigInt(seen[index] ?? 0))
+    const all = await session.logits(params, tokens)
+    const last = all.subarray((seen.length - 1) * vocabulary, seen.length * vocabulary)
+    text.push(choose(last, options, draw() / 2 ** 32))
+  }
+  return Uint8Array.from(text.slice(prompt.length))
+}
+
+/** One index, drawn from softmax(logits / temperature) over the top k. `uniform` is in [0, 1). */
+export function choose(
+  logits: Float32Array,
+  { temperature, topK }: Pick<SampleOptions, 'temperature' | 'topK'>,
+  uniform: number,
+): number {
+  invariant(temperature >= 0 && topK >= 1, 'temperature is at least 0, topK at least 1')
+  const ranked = Array.from(logits, (logit, index) => ({ logit, index }))
+    .sort((a, b) => b.logit - a.logit || a.index - b.index)
+    .slice(0, temperature === 0 ? 1 : topK)
+  const best = ranked[0]!
+  const weights = ranked.map(({ logit }) =>
+    temperature === 0 ? 1 : Math.exp((logit - best.logit) / temperature),
+  )
+  let left = uniform * weights.reduce((sum, weight) => sum + weight, 0)
+  for (const [rank, { index }] of ranked.entries()) {
+    left -= weights[rank]!
+    if (left < 0) return index
+  }
+  return ranked.at(-1)!.index
+}

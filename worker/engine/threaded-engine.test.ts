@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { initialWeights } from '../../program/initial-weights.ts'
+import { buildTrainingProgram } from '../../program/training-program.ts'
+import { ortCpuEngine } from './ort-cpu.ts'
+import { threadedOrtCpuEngine } from './threaded-engine.ts'
+
+const spec = { preset: 'gpt', layers: 1, width: 16, heads: 2, context: 8, batch: 2 } as const
+const programs = buildTrainingProgram(spec)
+const zeros = () => new Float32Array(programs.table.count)
+const start = () => ({ params: initialWeights(programs.table, 1), optimizer: [zeros(), zeros()], step: 0 })
+const tokens = BigInt64Array.from({ length: spec.batch * spec.context }, (_, index) => BigInt(index % 7))
+const batch = { inputs: tokens, targets: tokens }
+
+test('a thread gives the same class and the same bits as the engine itself', async () => {
+  const [here, there] = [ortCpuEngine(), threadedOrtCpuEngine()]
+  expect(there.engineClass).toBe(here.engineClass)
+  const states = []
+  for (const engine of [here, there]) {
+    const session = await engine.loadTraining(programs.training)
+    await session.writeState(start())
+    const { lossNats } = await session.step(batch, { learningRate: 1e-3 })
+    states.push({ lossNats, state: await session.readState(), info: session.info.parameterCount })
+    await session.close()
+  }
+  expect(states[1]).toEqual(states[0])
+})
+
+test('errors keep their code across the thread, and a closed session refuses', async () => {
+  const engine = threadedOrtCpuEngine()
+  await expect(engine.loadTraining(programs.evaluation)).rejects.toMatchObject({ code: 'PROGRAM_KIND' })
+  const session = await engine.loadTraining(programs.training)
+  await expect(session.writeState({ ...start(), params: new Float32Array(1) })).rejects.toMatchObject({
+    code: 'STATE_SHAPE_INVALID',
+  })
+  await session.close()
+  await session.close()
+  await expect(session.readState()).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
+})
