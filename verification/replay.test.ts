@@ -1,0 +1,297 @@
+import { describe, expect, test } from 'vitest'
+import { sparseLoCo } from '../aggregation/sparse-loco.ts'
+import { contentId, digestOf } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import { peer } from '../protocol/fixtures/names.ts'
+import type { CidText, Hash } from '../protocol/ids.ts'
+import { parseRunFile } from '../protocol/run-spec.ts'
+import type { ManifestEntry } from '../protocol/wire.ts'
+import type { TrainingSession, TrainState } from '../worker/engine/engine.ts'
+import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
+import { emptyLocalState, type LocalState, localStateDigest, packLocalState } from './local-state.ts'
+import { type Claim, type Outcome, type ReplayDependencies, replayRound, tolerance } from './replay.ts'
+
+const parameterCount = 300
+const spec = parseRunFile(
+  { model: { context: 4 }, train: { batch: 2, innerSteps: 8 }, audit: { segments: 4 } },
+  'run.yaml',
+)
+const compressor = sparseLoCo({ chunkSize: 4096, k: 32, beta: 0.95 })
+const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
+const theta = Float32Array.from({ length: parameterCount }, (_, index) => Math.fround(Math.sin(index)))
+const signal = new AbortController().signal
+
+/**
+ * An engine of plain arithmetic: each step pulls every parameter towards its batch by momentum. `noise` is the relative
+ * error of its products, as between engine classes; `skips` tells which of its steps it leaves out.
+ */
+function fakeSession({ noise = 0, skips = (_: number): boolean => false } = {}): TrainingSession {
+  let state: TrainState = { params: new Float32Array(), optimizer: [], step: 0 }
+  return {
+    info: {} as TrainingSession['info'],
+    writeState: async ({ params, optimizer, step }) => {
+      state = { params: params.slice(), optimizer: optimizer.map((vector) => vector.slice()), step }
+    },
+    readState: async () => ({
+      ...state,
+      params: state.params.slice(),
+      optimizer: state.optimizer.map((v) => v.slice()),
+    }),
+    step: async ({ inputs }, { learningRate }) => {
+      const { params, optimizer, step } = state
+      state = { ...state, step: step + 1 }
+      if (skips(step)) return { lossNats: 1, gradNorm: 1 }
+      for (let index = 0; index < params.length; index++) {
+        const target = Number(inputs[index % inputs.length]!) / 251
+        const momentum = Math.fround(0.9 * optimizer[0]![index]! + (params[index]! - target) * (1 + noise))
+        optimizer[0]![index] = momentum
+        optimizer[1]![index] = Math.fround(momentum * momentum)
+        params[index] = params[index]! - learningRate * momentum
+        if (!Number.isFinite(params[index]))
+          throw new MurmurError('TRAINING_DIVERGED', { message: 'NaN', next: '' })
+      }
+      return { lossNats: 1, gradNorm: 1 }
+    },
+    close: async () => {},
+  }
+}
+
+interface Trained {
+  readonly entry: ManifestEntry
+  readonly blocks: Map<CidText, Uint8Array>
+}
+
+const digestHash = (cid: CidText): Hash => `0x${Buffer.from(digestOf(cid)).toString('hex')}`
+
+/** A worker's round, and the blocks that it serves; `forge` is what it claims instead of what it did. */
+async function work(
+  session: TrainingSession,
+  forge = (of: RoundOutputs): RoundOutputs => of,
+): Promise<Trained> {
+  const local = emptyLocalState(parameterCount, 2)
+  const block = packLocalState(local)
+  const localDigest = localStateDigest(block)
+  const inputs = { spec, session, compressor, round: 3, slot: 1, shards, theta, local, localDigest }
+  const outputs = forge(await trainRound(inputs, signal))
+  const contribution = contentId(outputs.contribution, 'raw')
+  return {
+    entry: {
+      worker: peer(1),
+      contribution,
+      contributionBytes: outputs.contribution.length,
+      tokens: outputs.tokens,
+      trace: [...outputs.trace],
+      lossNats: outputs.lossNats,
+    },
+    blocks: new Map([
+      [contentId(block, 'raw'), block],
+      [contribution, outputs.contribution],
+      [contentId(outputs.localBlock, 'raw'), outputs.localBlock],
+    ]),
+  }
+}
+
+interface Auditing {
+  readonly session?: TrainingSession
+  readonly sameEngineClass?: boolean
+  readonly fetch?: ReplayDependencies['fetch']
+  readonly signal?: AbortSignal
+}
+
+function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Outcome> {
+  const claim: Claim = {
+    worker: peer(1),
+    round: 3,
+    slot: 1,
+    entry,
+    theta,
+    sameEngineClass: auditing.sameEngineClass ?? true,
+  }
+  const stored = async (cid: CidText, maxBytes: number) => {
+    const bytes = blocks.get(cid)
+    if (bytes === undefined || bytes.length > maxBytes) {
+      throw new MurmurError('BLOCK_UNAVAILABLE', { message: 'nobody has it', next: 'none' })
+    }
+    return bytes
+  }
+  const session = auditing.session ?? fakeSession()
+  const fetch = auditing.fetch ?? stored
+  return replayRound(
+    claim,
+    { spec, session, compressor, shards, moments: 2, fetch },
+    auditing.signal ?? signal,
+  )
+}
+
+const refuted = (code: Outcome['code'], segment: number | null = null) => ({
+  ...{ outcome: 'refuted', code, segment, distance: null },
+})
+
+/** Claims the leaf at `index` (from the end when negative) to be `leaf`. */
+const claiming =
+  (index: number, leaf: Hash) =>
+  (of: RoundOutputs): RoundOutputs => {
+    const at = index < 0 ? of.trace.length + index : index
+    return { ...of, trace: of.trace.with(at, leaf) }
+  }
+const nonsense: Hash = `0x${'ab'.repeat(32)}`
+
+describe('on the same engine class, bit for bit', () => {
+  test('an honest round is verified', async () => {
+    expect(await audit(await work(fakeSession()))).toEqual({
+      outcome: 'verified',
+      code: 'OK',
+      segment: null,
+      distance: null,
+    })
+  })
+
+  test.each([
+    [0, 0],
+    [1, 0],
+    [5, 2],
+    [7, 3],
+  ])('leaving out step %i is found in segment %i', async (skipped, segment) => {
+    const lazy = await work(fakeSession({ skips: (step) => step === skipped }))
+    expect(await audit(lazy)).toEqual(refuted('SEGMENT_MISMATCH', segment))
+  })
+
+  test('a boundary that was made up', async () => {
+    expect(await audit(await work(fakeSession(), claiming(2, nonsense)))).toEqual(
+      refuted('SEGMENT_MISMATCH', 1),
+    )
+  })
+
+  test('a contribution that does not come of the training', async () => {
+    const forged = await work(fakeSession(), (of) => {
+      const delta = of.delta.map((value) => -10 * value)
+      const { bytes } = compressor.compress(delta, new Float32Array(parameterCount))
+      return { ...claiming(-2, digestHash(contentId(bytes, 'raw')))(of), contribution: bytes }
+    })
+    expect(await audit(forged)).toEqual(refuted('CONTRIBUTION_MISMATCH'))
+  })
+
+  test('a contribution that is not the one of the trace', async () => {
+    expect(await audit(await work(fakeSession(), claiming(-2, nonsense)))).toEqual(
+      refuted('TRACE_WITHOUT_CONTRIBUTION'),
+    )
+  })
+
+  test('a local state that is not what the round left', async () => {
+    expect(await audit(await work(fakeSession(), claiming(-1, nonsense)))).toEqual(
+      refuted('LOCAL_STATE_MISMATCH'),
+    )
+  })
+
+  test('other data than its own', async () => {
+    const trained = await work(fakeSession())
+    const { entry, blocks } = trained
+    const claim: Claim = { worker: peer(1), round: 3, slot: 2, entry, theta, sameEngineClass: true }
+    const fetch = async (cid: CidText) => blocks.get(cid)!
+    const outcome = await replayRound(
+      claim,
+      { spec, session: fakeSession(), compressor, shards, moments: 2, fetch },
+      signal,
+    )
+    expect(outcome).toEqual(refuted('SEGMENT_MISMATCH', 0))
+  })
+})
+
+describe('the state that the round started from', () => {
+  test('is not served', async () => {
+    const trained = await work(fakeSession())
+    expect(await audit({ ...trained, blocks: new Map() })).toEqual(refuted('STATE_UNAVAILABLE'))
+    const slow = async () =>
+      await new Promise<never>((_, reject) => reject(new DOMException('too slow', 'TimeoutError')))
+    expect(await audit(trained, { fetch: slow })).toEqual(refuted('STATE_UNAVAILABLE'))
+  })
+
+  /** Claims to have started from `block`. */
+  async function startingFrom(block: Uint8Array): Promise<Trained> {
+    const trained = await work(fakeSession(), claiming(0, localStateDigest(block)))
+    return { ...trained, blocks: new Map([...trained.blocks, [contentId(block, 'raw'), block]]) }
+  }
+
+  test('is none', async () => {
+    expect(await audit(await startingFrom(new Uint8Array(100)))).toEqual(refuted('STATE_MALFORMED'))
+  })
+
+  test('is poisoned: nobody can have trained from it', async () => {
+    const poison: LocalState = emptyLocalState(parameterCount, 2)
+    poison.moments[0]!.fill(Number.NaN)
+    expect(await audit(await startingFrom(packLocalState(poison)))).toEqual(refuted('NOT_REPLAYABLE'))
+    const residual: LocalState = emptyLocalState(parameterCount, 2)
+    residual.errorFeedback.fill(Number.POSITIVE_INFINITY)
+    expect(await audit(await startingFrom(packLocalState(residual)))).toEqual(refuted('NOT_REPLAYABLE'))
+  })
+})
+
+describe('an auditor’s own trouble refutes nobody', () => {
+  test('a fault in fetching', async () => {
+    const fetch = async () => await Promise.reject(new TypeError('a fault'))
+    await expect(audit(await work(fakeSession()), { fetch })).rejects.toThrow('a fault')
+  })
+
+  test('an engine that fails', async () => {
+    const session = { ...fakeSession(), step: async () => await Promise.reject(new Error('out of memory')) }
+    await expect(audit(await work(fakeSession()), { session })).rejects.toThrow('out of memory')
+  })
+
+  test('an audit that is called off', async () => {
+    const called = AbortSignal.abort(new Error('the head is shutting down'))
+    const trained = { ...(await work(fakeSession())), blocks: new Map() }
+    await expect(audit(trained, { signal: called })).rejects.toThrow('shutting down')
+  })
+})
+
+describe('between engine classes, within a tolerance', () => {
+  const elsewhere = { sameEngineClass: false }
+
+  test('the noise of another engine is verified, and its distance told', async () => {
+    const outcome = await audit(await work(fakeSession({ noise: 1e-5 })), elsewhere)
+    expect(outcome).toMatchObject({ outcome: 'verified', code: 'OK_WITHIN_TOLERANCE', segment: null })
+    expect(outcome.distance).toBeGreaterThan(0)
+    expect(outcome.distance).toBeLessThan(tolerance)
+  })
+
+  test('equal bits need no tolerance', async () => {
+    expect(await audit(await work(fakeSession()), elsewhere)).toMatchObject({ code: 'OK', distance: null })
+  })
+
+  test('a step left out is not', async () => {
+    const lazy = await work(fakeSession({ skips: (step) => step === 4 }))
+    const outcome = await audit(lazy, elsewhere)
+    expect(outcome).toMatchObject({ outcome: 'refuted', code: 'OUT_OF_TOLERANCE' })
+    expect(outcome.distance).toBeGreaterThan(tolerance)
+  })
+
+  const noisy = () => work(fakeSession({ noise: 1e-5 }))
+
+  /** Claims to have ended with `local`. */
+  async function endingWith(local: LocalState): Promise<Trained> {
+    const block = packLocalState(local)
+    const trained = await work(fakeSession({ noise: 1e-5 }), claiming(-1, localStateDigest(block)))
+    return { ...trained, blocks: new Map([...trained.blocks, [contentId(block, 'raw'), block]]) }
+  }
+
+  test('error feedback that was not kept', async () => {
+    expect(await audit(await endingWith(emptyLocalState(parameterCount, 2)), elsewhere)).toMatchObject({
+      code: 'OUT_OF_TOLERANCE',
+    })
+  })
+
+  test('error feedback that is not a number is within no tolerance, and its verdict can be written', async () => {
+    const poison = emptyLocalState(parameterCount, 2)
+    poison.errorFeedback.fill(Number.NaN)
+    expect(await audit(await endingWith(poison), elsewhere)).toEqual(refuted('OUT_OF_TOLERANCE'))
+  })
+
+  test('a local state after the round that is not served, or is none', async () => {
+    const { entry, blocks } = await noisy()
+    const last = [...blocks.keys()].at(-1)!
+    const without = new Map([...blocks].filter(([cid]) => cid !== last))
+    expect(await audit({ entry, blocks: without }, elsewhere)).toEqual(refuted('STATE_UNAVAILABLE'))
+    const broken = new Map([...blocks, [last, new Uint8Array(3)]] as const)
+    expect(await audit({ entry, blocks: broken }, elsewhere)).toEqual(refuted('STATE_MALFORMED'))
+  })
+})

@@ -1,0 +1,162 @@
+import type { Compressor } from '../aggregation/compressor.ts'
+import { toDense } from '../aggregation/sparse-update.ts'
+import { cidFromDigest, digestOf } from '../protocol/content-id.ts'
+import { isMurmurError } from '../protocol/errors.ts'
+import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
+import type { RunSpec } from '../protocol/run-spec.ts'
+import type { ManifestEntry } from '../protocol/wire.ts'
+import type { TrainingSession } from '../worker/engine/engine.ts'
+import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
+import { type LocalState, localStateBytes, unpackLocalState } from './local-state.ts'
+
+/** One worker's round, as the manifest records it: what is to be checked. */
+export interface Claim {
+  readonly worker: WorkerId
+  readonly round: number
+  readonly slot: number
+  readonly entry: ManifestEntry
+  /** θ at the round's start: known to every replica, so never taken from the worker. */
+  readonly theta: Float32Array
+  /** Whether the worker's engine promises the same bits as the auditor's. */
+  readonly sameEngineClass: boolean
+}
+
+export interface ReplayDependencies {
+  readonly spec: Pick<RunSpec, 'train' | 'model' | 'audit'>
+  readonly session: TrainingSession
+  readonly compressor: Compressor
+  readonly shards: readonly Uint8Array[]
+  readonly moments: number
+  /** Fetches a block that the worker must be able to serve. */
+  fetch(cid: CidText, maxBytes: number): Promise<Uint8Array>
+}
+
+export interface Outcome {
+  readonly outcome: 'verified' | 'refuted'
+  readonly code:
+    | 'OK'
+    | 'OK_WITHIN_TOLERANCE'
+    | 'STATE_UNAVAILABLE'
+    | 'STATE_MALFORMED'
+    | 'NOT_REPLAYABLE'
+    | 'TRACE_WITHOUT_CONTRIBUTION'
+    | 'SEGMENT_MISMATCH'
+    | 'CONTRIBUTION_MISMATCH'
+    | 'LOCAL_STATE_MISMATCH'
+    | 'OUT_OF_TOLERANCE'
+  /** The first segment that does not follow from the one before; null when all do. */
+  readonly segment: number | null
+  /** ‖claimed − replayed‖ / ‖Δ replayed‖ where bits are not comparable; null where they are. */
+  readonly distance: number | null
+}
+
+/**
+ * Between engine classes: a replay of 50 steps differs by 3e-6 to 9e-6 of the weights' norm, far below this share of
+ * Δ, and the bf16 local state adds at most 2⁻⁹ of the error feedback; leaving out one step of 40 moves Δ by more.
+ */
+export const tolerance = 0.02
+
+/**
+ * Replays one round of one worker from its committed local state and compares every boundary, the contribution and
+ * the local state after it. Training, error feedback and compression are all covered: work that was not done, done
+ * on other data, or swapped for somebody else's cannot give these hashes.
+ */
+export async function replayRound(
+  claim: Claim,
+  dependencies: ReplayDependencies,
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { spec, session, compressor, shards } = dependencies
+  const { entry, round, slot, theta } = claim
+  const refuted = (code: Outcome['code'], segment: number | null = null): Outcome => ({
+    outcome: 'refuted',
+    code,
+    segment,
+    distance: null,
+  })
+  const contributionLeaf = entry.trace.at(-2)
+  if (contributionLeaf !== digestHash(entry.contribution)) return refuted('TRACE_WITHOUT_CONTRIBUTION')
+  const localDigest = entry.trace[0]!
+  let local: LocalState
+  try {
+    local = await fetchLocalState(localDigest, claim, dependencies)
+  } catch (error) {
+    signal.throwIfAborted()
+    return refuted(faultOfServing(error))
+  }
+  let replayed: RoundOutputs
+  try {
+    replayed = await trainRound(
+      { spec, session, compressor, round, slot, shards, theta, local, localDigest },
+      signal,
+    )
+  } catch (error) {
+    // From θ, which is finite, only a poisoned local state diverges: nobody can have trained from it.
+    if (!isMurmurError(error, 'TRAINING_DIVERGED') && !isMurmurError(error, 'UPDATE_NOT_FINITE')) throw error
+    return refuted('NOT_REPLAYABLE')
+  }
+  const different = replayed.trace.findIndex((leaf, index) => leaf !== entry.trace[index])
+  if (different === -1) return { outcome: 'verified', code: 'OK', segment: null, distance: null }
+  if (!claim.sameEngineClass) {
+    try {
+      return await withinTolerance(claim, dependencies, replayed)
+    } catch (error) {
+      signal.throwIfAborted()
+      return refuted(faultOfServing(error))
+    }
+  }
+  const { segments } = spec.audit
+  if (different <= segments) return refuted('SEGMENT_MISMATCH', different - 1)
+  return refuted(different === segments + 1 ? 'CONTRIBUTION_MISMATCH' : 'LOCAL_STATE_MISMATCH')
+}
+
+/**
+ * What a round accumulated, β e + Δ, is what it sent plus what it kept: both are claimed and committed, so the sum can
+ * be compared with the replayed one without any bit having to match.
+ */
+async function withinTolerance(
+  claim: Claim,
+  dependencies: ReplayDependencies,
+  replayed: RoundOutputs,
+): Promise<Outcome> {
+  const count = claim.theta.length
+  const { compressor, fetch } = dependencies
+  const { errorFeedback: kept } = await fetchLocalState(claim.entry.trace.at(-1)!, claim, dependencies)
+  const contribution = await fetch(claim.entry.contribution, claim.entry.contributionBytes)
+  const sent = toDense(compressor.decompress(contribution, count))
+  const replayedSent = toDense(compressor.decompress(replayed.contribution, count))
+  let difference = 0
+  let norm = 0
+  for (let i = 0; i < count; i++) {
+    const accumulated = replayedSent[i]! + replayed.local.errorFeedback[i]!
+    difference += (sent[i]! + kept[i]! - accumulated) ** 2
+    norm += replayed.delta[i]! ** 2
+  }
+  const ratio = difference === 0 ? 0 : Math.sqrt(difference / norm)
+  // A verdict is a block, and dag-cbor has no NaN: what is not a number is no distance, and within no tolerance.
+  const distance = Number.isFinite(ratio) ? ratio : null
+  return distance !== null && distance <= tolerance
+    ? { outcome: 'verified', code: 'OK_WITHIN_TOLERANCE', segment: null, distance }
+    : { outcome: 'refuted', code: 'OUT_OF_TOLERANCE', segment: null, distance }
+}
+
+async function fetchLocalState(
+  digest: Hash,
+  { theta }: Claim,
+  dependencies: ReplayDependencies,
+): Promise<LocalState> {
+  const { moments, fetch } = dependencies
+  const bytes = await fetch(blockOf(digest), localStateBytes(theta.length, moments))
+  return unpackLocalState(bytes, theta.length, moments)
+}
+
+/** What a worker is told whose block could not be had or read. Anything else is the auditor's own fault, and thrown. */
+function faultOfServing(error: unknown): Outcome['code'] {
+  if (isMurmurError(error, 'LOCAL_STATE_MALFORMED')) return 'STATE_MALFORMED'
+  const timedOut = error instanceof Error && error.name === 'TimeoutError'
+  if (timedOut || isMurmurError(error)) return 'STATE_UNAVAILABLE'
+  throw error
+}
+
+const blockOf = (digest: Hash): CidText => cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw')
+const digestHash = (cid: CidText): Hash => `0x${Buffer.from(digestOf(cid)).toString('hex')}`
