@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises'
 import { MurmurError } from '../../protocol/errors.ts'
 
 /** A whole corpus is held in memory while it is cut into shards; 256 MiB is a year of one small GPU's bytes. */
-export const maxTextBytes = 256 * 1024 * 1024
+const maxTextBytes = 256 * 1024 * 1024
 
 export interface ReadTextOptions {
   readonly maxBytes?: number

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import { peer } from '../protocol/fixtures/names.ts'
+import { workerId } from '../protocol/ids.ts'
+import {
+  deadMs,
+  disconnected,
+  disconnectGraceMs,
+  heard,
+  isAlive,
+  joined,
+  type Members,
+  maxClusterMembers,
+  silent,
+} from './members.ts'
+
+const about = (number: number) => ({ id: peer(number), engineClass: 'x', addresses: [], payout: null })
+const one = joined(new Map(), about(1), 0)!
+const alive = (members: Members, now: number) => isAlive(members.get(peer(1))!, now)
+
+test('names count up, and a worker that returns keeps its own', () => {
+  const two = joined(one, about(2), 5)!
+  const again = joined(two, { ...about(1), engineClass: 'y' }, 9)!
+  expect(
+    [...again.values()].map(({ name, engineClass, lastSeenMs }) => [name, engineClass, lastSeenMs]),
+  ).toEqual([
+    ['w1', 'y', 9],
+    ['w2', 'x', 5],
+  ])
+  expect(one.size).toBe(1)
+})
+
+test('alive while it is heard', () => {
+  expect(alive(one, deadMs)).toBe(true)
+  expect(alive(one, deadMs + 1)).toBe(false)
+  const later = heard(one, peer(1), { ...silent, step: 3 }, 10_000)
+  expect(alive(later, 10_000 + deadMs)).toBe(true)
+  expect(later.get(peer(1))?.telemetry.step).toBe(3)
+})
+
+test('a lost connection is forgiven for a while, and by a word', () => {
+  const gone = disconnected(heard(one, peer(1), silent, 1000), peer(1), 1000)
+  expect(alive(gone, 1000 + disconnectGraceMs)).toBe(true)
+  expect(alive(gone, 1001 + disconnectGraceMs)).toBe(false)
+  expect(alive(disconnected(gone, peer(1), 4000), 1001 + disconnectGraceMs), 'the first loss counts').toBe(
+    false,
+  )
+  expect(alive(heard(gone, peer(1), silent, 2000), 8000)).toBe(true)
+  expect(alive(joined(gone, about(1), 2000)!, 8000)).toBe(true)
+})
+
+test('strangers are not remembered by what they say', () => {
+  expect(heard(one, peer(9), silent, 0)).toBe(one)
+  expect(disconnected(one, peer(9), 0)).toBe(one)
+})
+
+test('a full cluster takes nobody new, but everyone back', () => {
+  let members: Members = new Map()
+  for (let number = 0; number < maxClusterMembers; number++) {
+    members = new Map(members).set(workerId(`p${number}`), {
+      ...one.get(peer(1))!,
+      id: workerId(`p${number}`),
+    })
+  }
+  expect(joined(members, about(1), 0)).toBeNull()
+  expect(joined(members, { ...about(1), id: workerId('p7') }, 3)?.get(workerId('p7'))?.lastSeenMs).toBe(3)
+})

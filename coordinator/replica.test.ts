@@ -1,0 +1,93 @@
+import { expect, test } from 'vitest'
+import { sparseLoCo } from '../aggregation/sparse-loco.ts'
+import { stateRoot } from '../aggregation/state-root.ts'
+import { contentId } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import { cidOf, hashOf, peer } from '../protocol/fixtures/names.ts'
+import type { CidText, WorkerId } from '../protocol/ids.ts'
+import { HeadReplica } from './replica.ts'
+import type { Reveal } from './round/state.ts'
+
+const parameterCount = 50
+const compressor = sparseLoCo({ chunkSize: 4096, k: 8, beta: 0.9 })
+const signal = new AbortController().signal
+
+function contribution(sign: number): Uint8Array {
+  const delta = Float32Array.from({ length: parameterCount }, (_, index) => sign * Math.fround(index / 100))
+  return compressor.compress(delta, compressor.init(parameterCount)).bytes
+}
+
+const revealOf = (worker: WorkerId, bytes: Uint8Array, contributionBytes = bytes.length) => ({
+  worker,
+  reveal: {
+    kind: 'reveal',
+    ...{ round: 0, contribution: contentId(bytes, 'raw'), contributionBytes, trace: [] },
+    ...{ salt: hashOf('salt'), tokens: 64, lossNats: 1 },
+  } satisfies Reveal,
+})
+
+const unavailable = (code: string) => new MurmurError(code, { message: 'not here', next: 'none' })
+
+function replicaOf(served: readonly Uint8Array[], keepRounds = 2): HeadReplica {
+  const blocks = new Map<CidText, Uint8Array>(served.map((bytes) => [contentId(bytes, 'raw'), bytes]))
+  return new HeadReplica(new Float32Array(parameterCount), keepRounds, {
+    compressor,
+    outerLearningRate: 1,
+    fetchTimeoutMs: 60_000,
+    fetch: async (_, cid, maxBytes) => {
+      const bytes = blocks.get(cid)
+      if (bytes === undefined) throw new TypeError('a socket broke')
+      if (bytes.length > maxBytes) throw unavailable('BLOCK_TOO_LONG')
+      return bytes
+    },
+    writeCheckpoint: async (_, round, root) => cidOf(`${round} ${root}`),
+  })
+}
+
+const [good, other, noise] = [contribution(1), contribution(-0.5), Uint8Array.of(1, 2, 3)]
+
+test('what cannot be had, or is not admitted, is refused with its reason; the rest moves θ', async () => {
+  const replica = replicaOf([good, other, noise])
+  const result = await replica.aggregate(
+    0,
+    [
+      revealOf(peer(1), good),
+      revealOf(peer(2), contribution(9)),
+      revealOf(peer(3), other, other.length - 1),
+      revealOf(peer(4), noise),
+      revealOf(peer(5), good),
+    ],
+    true,
+    signal,
+  )
+  expect(result.admitted).toEqual([peer(1)])
+  expect(Object.fromEntries(result.refused.map(({ worker, code }) => [worker, code]))).toEqual({
+    [peer(2)]: 'BLOCK_UNAVAILABLE',
+    [peer(3)]: 'BLOCK_TOO_LONG',
+    [peer(4)]: 'CONTRIBUTION_MALFORMED',
+    [peer(5)]: 'COPY',
+  })
+  expect(result.stateRoot).toBe(stateRoot(replica.theta))
+  expect(result.stateRoot).not.toBe(stateRoot(new Float32Array(parameterCount)))
+  expect(result.checkpoint).toBe(cidOf(`0 ${result.stateRoot}`))
+})
+
+test('a void round leaves θ as it is; the starts of recent rounds are kept', async () => {
+  const replica = replicaOf([good, other])
+  const start = replica.theta
+  const first = await replica.aggregate(0, [revealOf(peer(1), good)], false, signal)
+  const second = await replica.aggregate(1, [], false, signal)
+  expect([second.stateRoot, second.admitted, second.checkpoint]).toEqual([first.stateRoot, [], null])
+  expect(replica.startOf(0)).toBe(start)
+  expect(stateRoot(replica.startOf(1)!)).toBe(first.stateRoot)
+  await replica.aggregate(2, [], false, signal)
+  expect(replica.startOf(0)).toBeUndefined()
+  expect(replica.startOf(3)).toBe(replica.theta)
+})
+
+test('called off, it fails instead of refusing everybody', async () => {
+  const called = AbortSignal.abort(new Error('shutting down'))
+  await expect(replicaOf([]).aggregate(0, [revealOf(peer(1), good)], false, called)).rejects.toThrow(
+    'shutting down',
+  )
+})

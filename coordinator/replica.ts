@@ -1,0 +1,92 @@
+import { admit, type Submission } from '../aggregation/admission.ts'
+import { applyRound } from '../aggregation/apply-round.ts'
+import type { Compressor } from '../aggregation/compressor.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
+import type { Reveal, RoundEvent } from './round/state.ts'
+
+export interface ReplicaDependencies {
+  readonly compressor: Compressor
+  readonly outerLearningRate: number
+  readonly fetchTimeoutMs: number
+  /** Fetches a contribution, from its worker first. */
+  fetch(worker: WorkerId, cid: CidText, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** Writes the checkpoint that closes an epoch; every replica gets the same CID for it. */
+  writeCheckpoint(theta: Float32Array, round: number, stateRoot: Hash): Promise<CidText>
+}
+
+type Aggregated = Extract<RoundEvent, { kind: 'aggregated' }>
+
+/**
+ * The head's own copy of θ: it fetches what was revealed (so that nothing is admitted that others could not get),
+ * admits, aggregates, and knows the root that it signs. It keeps the θ each recent round started from for audits.
+ */
+export class HeadReplica {
+  #theta: Float32Array
+  readonly #starts = new Map<number, Float32Array>()
+  readonly #keepRounds: number
+  readonly #dependencies: ReplicaDependencies
+
+  constructor(theta: Float32Array, keepRounds: number, dependencies: ReplicaDependencies) {
+    this.#theta = theta
+    this.#keepRounds = keepRounds
+    this.#dependencies = dependencies
+    this.#starts.set(0, theta)
+  }
+
+  get theta(): Float32Array {
+    return this.#theta
+  }
+
+  /** θ at the start of a recent round. */
+  startOf(round: number): Float32Array | undefined {
+    return this.#starts.get(round)
+  }
+
+  async aggregate(
+    round: number,
+    reveals: readonly { readonly worker: WorkerId; readonly reveal: Reveal }[],
+    closesEpoch: boolean,
+    signal: AbortSignal,
+  ): Promise<Aggregated> {
+    const { compressor, outerLearningRate } = this.#dependencies
+    const fetched = await Promise.all(
+      reveals.map(({ worker, reveal }) => this.#fetch(worker, reveal, signal)),
+    )
+    const submissions = fetched.filter((result): result is Submission => 'bytes' in result)
+    const unavailable = fetched.flatMap((result) => ('code' in result ? [result] : []))
+    const { admitted, refused } = admit(submissions, { compressor, parameterCount: this.#theta.length })
+    const next = applyRound(this.#theta, admitted, outerLearningRate)
+    const checkpoint = closesEpoch
+      ? await this.#dependencies.writeCheckpoint(next.theta, round, next.stateRoot)
+      : null
+    this.#theta = next.theta
+    this.#starts.set(round + 1, next.theta)
+    this.#starts.delete(round - this.#keepRounds)
+    return {
+      kind: 'aggregated',
+      round,
+      admitted: admitted.map(({ worker }) => worker),
+      refused: [...unavailable, ...refused.map(({ worker, code }) => ({ worker, code }))],
+      stateRoot: next.stateRoot,
+      checkpoint,
+    }
+  }
+
+  async #fetch(
+    worker: WorkerId,
+    { contribution, contributionBytes, tokens }: Reveal,
+    signal: AbortSignal,
+  ): Promise<Submission | { worker: WorkerId; code: string }> {
+    // Nothing compressed is larger than the dense update it stands for.
+    const maxBytes = Math.min(contributionBytes, this.#theta.length * 4 + 4096)
+    const timed = AbortSignal.any([signal, AbortSignal.timeout(this.#dependencies.fetchTimeoutMs)])
+    try {
+      const bytes = await this.#dependencies.fetch(worker, contribution, maxBytes, timed)
+      return { worker, contribution, bytes, tokens }
+    } catch (error) {
+      signal.throwIfAborted()
+      return { worker, code: error instanceof MurmurError ? error.code : 'BLOCK_UNAVAILABLE' }
+    }
+  }
+}

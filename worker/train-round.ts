@@ -1,0 +1,94 @@
+import type { Compressor } from '../aggregation/compressor.ts'
+import { pseudoGradient } from '../aggregation/outer-sgd.ts'
+import { sha256 } from '../protocol/content-id.ts'
+import type { Hash } from '../protocol/ids.ts'
+import type { RunSpec } from '../protocol/run-spec.ts'
+import { type LocalState, packLocalState } from '../verification/local-state.ts'
+import { boundaryHash, segmentEnd } from '../verification/trace.ts'
+import { batchAt } from './data/batches.ts'
+import type { TrainingSession } from './engine/engine.ts'
+import { learningRateAt } from './learning-rate.ts'
+
+/** Everything that decides what a round of training yields. Equal inputs on an equal engine give equal bytes. */
+export interface RoundInputs {
+  readonly spec: Pick<RunSpec, 'train' | 'model' | 'audit'>
+  readonly session: TrainingSession
+  readonly compressor: Compressor
+  readonly round: number
+  readonly slot: number
+  /** The shards assigned to the slot, in assignment order. */
+  readonly shards: readonly Uint8Array[]
+  /** θ at the round's start, N values. */
+  readonly theta: Float32Array
+  /** As unpacked from its block: already rounded to bf16. */
+  readonly local: LocalState
+  /** SHA-256 of that block. */
+  readonly localDigest: Hash
+}
+
+export interface RoundOutputs {
+  readonly contribution: Uint8Array
+  readonly local: LocalState
+  /** The packed local state after the round: the block that the next round starts from. */
+  readonly localBlock: Uint8Array
+  readonly trace: readonly Hash[]
+  readonly tokens: number
+  /** Mean training loss over the round's inner steps, nats a token. */
+  readonly lossNats: number
+  /** β e + Δ before compression is not kept; its replayed twin is compared through these (verification/replay.ts). */
+  readonly delta: Float32Array
+}
+
+export interface StepProgress {
+  readonly step: number
+  readonly lossNats: number
+}
+
+/**
+ * One round on one worker: H inner steps from θ, then Δ = θ(start) − θ(end), error feedback and compression
+ * (DiLoCo, arXiv 2311.08105, algorithm 1; SparseLoCo, arXiv 2508.15706, algorithm 1). The worker runs it to train,
+ * the auditor runs the very same to check.
+ */
+export async function trainRound(
+  inputs: RoundInputs,
+  signal: AbortSignal,
+  onStep: (progress: StepProgress) => void = () => {},
+): Promise<RoundOutputs> {
+  const { spec, session, compressor, round, slot, shards, theta, local, localDigest } = inputs
+  const { innerSteps, seed, batch } = spec.train
+  const { context } = spec.model
+  const { segments } = spec.audit
+  const trace: Hash[] = [localDigest]
+  let lossSum = 0
+  await session.writeState({ params: theta, optimizer: local.moments, step: local.step })
+  for (let step = 0; step < innerSteps; step++) {
+    signal.throwIfAborted()
+    const learningRate = learningRateAt(spec.train, round * innerSteps + step)
+    const { lossNats } = await session.step(batchAt({ seed, round, slot, step, batch, context }, shards), {
+      learningRate,
+    })
+    lossSum += lossNats
+    onStep({ step: step + 1, lossNats })
+    if (step + 1 === segmentEnd(trace.length - 1, segments, innerSteps)) {
+      const state = await session.readState()
+      trace.push(boundaryHash(state.step, [state.params, ...state.optimizer]))
+    }
+  }
+  const end = await session.readState()
+  const delta = pseudoGradient(theta, end.params, new Float32Array(theta.length))
+  const { bytes, residual } = compressor.compress(delta, local.errorFeedback)
+  const next: LocalState = { step: end.step, moments: end.optimizer, errorFeedback: residual }
+  const localBlock = packLocalState(next)
+  trace.push(digest(bytes), digest(localBlock))
+  return {
+    contribution: bytes,
+    local: next,
+    localBlock,
+    trace,
+    tokens: innerSteps * batch * context,
+    lossNats: lossSum / innerSteps,
+    delta,
+  }
+}
+
+const digest = (bytes: Uint8Array): Hash => `0x${Buffer.from(sha256(bytes)).toString('hex')}`
