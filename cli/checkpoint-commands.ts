@@ -1,0 +1,39 @@
+import { exportCheckpoint } from '../checkpoints/export.ts'
+import { openStore } from '../checkpoints/store.ts'
+import { parseCid } from '../protocol/content-id.ts'
+import { headFolder, homeFolder } from './home.ts'
+
+export async function listCommand(options: { home?: string; json?: boolean }): Promise<void> {
+  const store = await openStore(headFolder(homeFolder(options.home)))
+  try {
+    const checkpoints = await store.list()
+    if (options.json === true) {
+      process.stdout.write(`${JSON.stringify(checkpoints, null, 2)}\n`)
+      return
+    }
+    for (const { cid, manifest } of checkpoints) {
+      process.stdout.write(
+        `${cid}  epoch ${manifest.epoch + 1}  round ${manifest.round + 1}  run ${manifest.run}\n`,
+      )
+    }
+    if (checkpoints.length === 0)
+      process.stderr.write('no checkpoints yet: one is written at the end of each epoch\n')
+  } finally {
+    await store.close()
+  }
+}
+
+export async function exportCommand(
+  cid: string,
+  options: { out: string; home?: string; force?: boolean },
+): Promise<void> {
+  const store = await openStore(headFolder(homeFolder(options.home)))
+  try {
+    const { modelFile } = await exportCheckpoint(store, parseCid(cid), options.out, {
+      overwrite: options.force === true,
+    })
+    process.stdout.write(`${modelFile}\n`)
+  } finally {
+    await store.close()
+  }
+}

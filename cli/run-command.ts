@@ -1,0 +1,63 @@
+import { MurmurError } from '../protocol/errors.ts'
+import { connectApi } from './api-client.ts'
+import { followRun } from './follow.ts'
+import { homeFolder } from './home.ts'
+import { createLiveView } from './live-view.ts'
+import { escrowOf, fundingTable } from './money.ts'
+import { prepareRun, readRunFile, submitRun } from './submit.ts'
+import { summarize } from './summary.ts'
+import { summaryText } from './summary-text.ts'
+
+export interface RunCommandOptions {
+  readonly set: readonly string[]
+  readonly home?: string
+  readonly detach?: boolean
+  readonly json?: boolean
+  readonly id?: string
+  readonly fundingTimeout: string
+}
+
+export async function runCommand(file: string, options: RunCommandOptions): Promise<void> {
+  const runFile = await readRunFile(file, options.set)
+  const api = await connectApi(homeFolder(options.home))
+  const prepared = await prepareRun(runFile, options.id)
+  await submitRun(api, prepared)
+  const { run } = prepared
+  if (options.detach === true) {
+    process.stdout.write(options.json === true ? `${JSON.stringify({ run })}\n` : `${run}\n`)
+    return
+  }
+  process.stderr.write(`submitted ${run}\n`)
+  const detach = new AbortController()
+  process.once('SIGINT', () => detach.abort(new Error('detached')))
+  const view = createLiveView()
+  try {
+    const report = await followRun(api, run, {
+      signal: detach.signal,
+      view,
+      fundingTimeoutMs: secondsOf(options.fundingTimeout) * 1000,
+    })
+    view.close()
+    const funders = report.escrow === null ? [] : await fundingTable(escrowOf(report).escrow, report.escrow)
+    const summary = summarize(report, funders)
+    process.stdout.write(
+      options.json === true ? `${JSON.stringify(summary, null, 2)}\n` : `${summaryText(summary)}\n`,
+    )
+  } catch (error) {
+    view.close()
+    if (!detach.signal.aborted) throw error
+    process.stderr.write(
+      `detached; the run goes on. \`murmur status\` shows it, \`murmur stop ${run}\` ends it\n`,
+    )
+  }
+}
+
+function secondsOf(text: string): number {
+  const seconds = Number(text)
+  if (Number.isFinite(seconds) && seconds >= 0) return seconds
+  throw new MurmurError('SECONDS_INVALID', {
+    message: `${text} is not a number of seconds`,
+    next: 'give a number of 0 or more',
+    exit: 'usage',
+  })
+}

@@ -1,0 +1,119 @@
+import type { Address, Hash, WorkerId } from '../protocol/ids.ts'
+import type { RunReport } from '../protocol/report.ts'
+import type { FundingRow } from './money.ts'
+
+/** The whole story of a run as one JSON document; token amounts are decimal strings of wei. */
+export interface RunSummary {
+  readonly run: string
+  readonly name: string
+  readonly phase: string
+  readonly seconds: number | null
+  readonly parameterCount: number
+  readonly heldOutLossNats: { readonly before: number | null; readonly after: number | null }
+  readonly samples: RunReport['samples']
+  readonly workers: readonly {
+    readonly id: WorkerId
+    readonly name: string
+    readonly status: string
+    readonly payout: Address | null
+    readonly tokens: number
+    readonly verifiedTokens: number
+    readonly bytesSent: number
+    readonly bytesReceived: number
+    /** What fp32 ring all-reduce after every inner step would have moved for this worker's steps: computed. */
+    readonly bytesFp32AllReduce: number
+    readonly bytesRatioToFp32AllReduce: number | null
+    readonly earned: string
+    readonly claimed: string
+  }[]
+  /** All-reduce bytes of all workers together over the bytes they moved together, audits and set-up included. */
+  readonly bytesRatioToFp32AllReduce: number | null
+  readonly rounds: readonly {
+    readonly round: number
+    readonly epoch: number
+    readonly trainLossNats: number | null
+    readonly stateRoot: Hash
+    readonly stateRoots: readonly Hash[]
+    readonly admitted: readonly WorkerId[]
+    readonly refused: readonly { readonly worker: WorkerId; readonly code: string }[]
+  }[]
+  readonly stateRootsEqual: boolean
+  readonly checkpoints: RunReport['checkpoints']
+  readonly epochs: RunReport['epochs']
+  readonly escrow: RunReport['escrow']
+  readonly funders: readonly {
+    readonly funder: Address
+    readonly funded: string
+    readonly refunded: string
+  }[]
+  readonly notes: RunReport['notes']
+}
+
+/**
+ * Bytes that one of `workers` sends and receives when `parameters` fp32 gradients are averaged after every one of
+ * `steps` steps by ring all-reduce: 2 (R − 1)/R · 4N each way (Patarasuk and Yuan, 2009).
+ */
+function ringAllReduceBytes(workers: number, parameters: number, steps: number): number {
+  return workers < 2 ? 0 : 2 * ((2 * (workers - 1)) / workers) * 4 * parameters * steps
+}
+
+export function summarize(report: RunReport, funders: readonly FundingRow[]): RunSummary {
+  const workers = report.workers.map((worker) => {
+    const steps = (worker.tokens / report.tokensPerRound) * report.innerSteps
+    const bytesFp32AllReduce = ringAllReduceBytes(report.workers.length, report.parameterCount, steps)
+    const moved = worker.bytesSent + worker.bytesReceived
+    return {
+      id: worker.id,
+      name: worker.name,
+      status: worker.status,
+      payout: worker.payout,
+      tokens: worker.tokens,
+      verifiedTokens: worker.verifiedTokens,
+      bytesSent: worker.bytesSent,
+      bytesReceived: worker.bytesReceived,
+      bytesFp32AllReduce,
+      bytesRatioToFp32AllReduce: moved > 0 && bytesFp32AllReduce > 0 ? bytesFp32AllReduce / moved : null,
+      earned: worker.earned,
+      claimed: worker.claimed,
+    }
+  })
+  const moved = workers.reduce((sum, worker) => sum + worker.bytesSent + worker.bytesReceived, 0)
+  const allReduce = workers.reduce((sum, worker) => sum + worker.bytesFp32AllReduce, 0)
+  return {
+    run: report.run,
+    name: report.name,
+    phase: report.phase,
+    seconds:
+      report.startedAt === null || report.endedAt === null
+        ? null
+        : (report.endedAt - report.startedAt) / 1000,
+    parameterCount: report.parameterCount,
+    heldOutLossNats: report.heldOutLossNats,
+    samples: report.samples,
+    workers,
+    bytesRatioToFp32AllReduce: moved > 0 && allReduce > 0 ? allReduce / moved : null,
+    rounds: report.rounds.map(
+      ({ round, epoch, trainLossNats, stateRoot, stateRoots, admitted, refused }) => ({
+        round,
+        epoch,
+        trainLossNats,
+        stateRoot,
+        stateRoots,
+        admitted,
+        refused,
+      }),
+    ),
+    stateRootsEqual: report.rounds.every(({ stateRoot, stateRoots }) =>
+      stateRoots.every((root) => root === stateRoot),
+    ),
+    checkpoints: report.checkpoints,
+    epochs: report.epochs,
+    escrow: report.escrow,
+    funders: funders.map(({ funder, funded, refunded }) => ({
+      funder,
+      funded: funded.toString(),
+      refunded: refunded.toString(),
+    })),
+    notes: report.notes,
+  }
+}

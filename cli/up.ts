@@ -1,0 +1,22 @@
+import type { Command } from 'commander'
+
+export function addUp(program: Command): void {
+  program
+    .command('up')
+    .description('start a local cluster in the background: head, devnet, workers')
+    .option('--workers <count>', 'how many workers', '4')
+    .option('--home <folder>', 'state folder of the cluster')
+    .addHelpText('after', '\nExample:\n  murmur up --workers 4 && murmur run run.yaml')
+    .action(async (options: { workers: string; home?: string }) => {
+      const [{ launchCluster }, { homeFolder }, { workerCount }] = await Promise.all([
+        import('./launch.ts'),
+        import('./home.ts'),
+        import('./worker-count.ts'),
+      ])
+      const home = homeFolder(options.home)
+      const workers = workerCount(options.workers)
+      const cluster = await launchCluster({ home, workers, detached: true }, new AbortController().signal)
+      process.stderr.write(`head and ${workers} workers are running, state and logs in ${home}\n`)
+      process.stdout.write(`${cluster.ready.addresses[0]}\n`)
+    })
+}
