@@ -42,7 +42,7 @@ export interface AdmissionRules {
  * with k = 64 of 4,096 and β = 0.95 over 150 rounds: 2.2 times as much when the rounds' gradients are independent, 3.2 and
  * 5.6 when they correlate by 0.1 and 0.5, 7.5 when every round pushes the same way.
  */
-export const defaultNormFactor = 8
+const defaultNormFactor = 8
 
 /** Below three contributions no majority says what a usual norm is. */
 const fewestForNormBound = 3

@@ -10,7 +10,7 @@ export interface SparseLoCoConfig extends format.ChunkLayout {
 }
 
 /** The paper's density of 1.56 %, and its error feedback decay (arXiv 2508.15706, section 4 and appendix). */
-export const sparseLoCoDefaults: SparseLoCoConfig = { chunkSize: 4096, k: 64, beta: 0.95 }
+const sparseLoCoDefaults: SparseLoCoConfig = { chunkSize: 4096, k: 64, beta: 0.95 }
 
 /** Sign bit and magnitude bit of a code. */
 const negative = 1

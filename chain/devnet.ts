@@ -34,7 +34,7 @@ export interface Devnet extends AsyncDisposable {
 }
 
 /** Accounts that hold coin for gas: one for the head, some funders, and as many workers as a round can have. */
-export const fundedAccounts = 64
+const fundedAccounts = 64
 /** anvil's default. */
 const chainId = 31_337
 /** anvil is ready within about 40 ms; a large state file and a busy host take longer. */

@@ -46,7 +46,7 @@ export function readParameterFile(file: Uint8Array, table: readonly ParameterPla
 }
 
 /** Distinct names, in order of offset, without gaps, up to `parameterCount` elements. */
-export function checkTable(table: readonly ParameterPlace[], parameterCount: number): void {
+function checkTable(table: readonly ParameterPlace[], parameterCount: number): void {
   let end = 0
   for (const { name, shape, offset } of table) {
     if (offset !== end)

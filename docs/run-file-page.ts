@@ -1,0 +1,121 @@
+import { stringify } from 'yaml'
+import { z } from 'zod'
+import { parseRunFile, runFileJsonSchema } from '../protocol/run-spec.ts'
+
+/** The part of JSON Schema (draft 2020-12) that the run file's schema uses; more than that is refused. */
+const keySchema = z.strictObject({
+  type: z.enum(['string', 'integer', 'number', 'null']).optional(),
+  default: z.unknown().optional(),
+  description: z.string().optional(),
+  const: z.unknown().optional(),
+  pattern: z.string().optional(),
+  minLength: z.int().optional(),
+  maxLength: z.int().optional(),
+  minimum: z.number().optional(),
+  maximum: z.number().optional(),
+  exclusiveMinimum: z.number().optional(),
+})
+const sectionSchema = z.object({
+  type: z.literal('object'),
+  description: z.string().optional(),
+  properties: z.record(z.string(), keySchema),
+})
+const choiceSchema = z.object({
+  description: z.string().optional(),
+  anyOf: z.array(z.union([sectionSchema, z.object({ type: z.literal('null') })])),
+})
+const fileSchema = z.object({
+  properties: z.record(z.string(), z.union([sectionSchema, choiceSchema, keySchema])),
+})
+
+type Key = z.output<typeof keySchema>
+type Section = z.output<typeof sectionSchema>
+
+/** The whole text of docs/run-file.md. Throws a ZodError when the schema holds what this page cannot say. */
+export function renderRunFilePage(): string {
+  const { properties } = fileSchema.parse(runFileJsonSchema())
+  const lines = [
+    '# The run file',
+    '',
+    '<!-- Written by `node docs/generate-run-file.ts` from protocol/run-spec.ts. Edit that, then run it again. -->',
+    '',
+    'A run file (`run.yaml`) says what to train. Every key is optional; an empty file is a run. Unknown keys are errors.',
+    '`murmur run run.yaml --set train.seed=7` changes one key for one submission. Further rules that no single key can',
+    'say: `model.width` is a multiple of `model.heads`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
+    'at most `workers.max`; the manifest of `workers.max` workers with `audit.segments` segments fits into a gossip message',
+    '(docs/limits.md): six segments with 32 workers, more with fewer. A path in `data.file` that is relative starts at the folder the command is run in.',
+    '',
+    'The submitted form (the run spec, docs/protocol.md) has the same sections with every default filled in.',
+    '',
+  ]
+  const keys: [string, Key][] = []
+  const sections: string[] = []
+  for (const [name, value] of Object.entries(properties)) {
+    if ('properties' in value) sections.push(...section(name, value))
+    else if ('anyOf' in value) sections.push(...choice(name, value))
+    else keys.push([name, value])
+  }
+  lines.push('## Top level', '', ...table(keys), ...sections, '## Every default', '', '```yaml')
+  lines.push(stringify(parseRunFile({}, 'defaults')).trimEnd(), '```', '')
+  return lines.join('\n')
+}
+
+function section(name: string, { description, properties }: Section): string[] {
+  const head = [`## \`${name}\``, '']
+  if (description !== undefined) head.push(`${description}.`, '')
+  return [...head, ...table(Object.entries(properties).map(([key, value]) => [`${name}.${key}`, value]))]
+}
+
+/** One of several forms, for example `data: { builtin }` or `data: { file }`. */
+function choice(name: string, { description, anyOf }: z.output<typeof choiceSchema>): string[] {
+  const forms = anyOf.map((form) =>
+    'properties' in form ? `an object with ${listed(Object.keys(form.properties))}` : '`null`',
+  )
+  const said = description === undefined ? '' : ` (${description})`
+  const keys = anyOf.flatMap((form) => ('properties' in form ? Object.entries(form.properties) : []))
+  return [
+    `## \`${name}\``,
+    '',
+    `Either ${forms.join(', or ')}${said}.`,
+    '',
+    ...table(keys.map(([key, value]) => [`${name}.${key}`, value])),
+  ]
+}
+
+const listed = (names: readonly string[]): string => names.map((name) => `\`${name}\``).join(' and ')
+
+/** Columns are padded to equal width, as the formatter of this repository writes tables. */
+function table(keys: readonly (readonly [string, Key])[]): string[] {
+  const rows = [
+    ['key', 'default', 'takes', 'meaning'],
+    ...keys.map(([name, key]) => [`\`${name}\``, initial(key), bounds(key), key.description ?? '']),
+  ]
+  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => [...row[column]!].length)))
+  const line = (cells: readonly string[], fill: string): string =>
+    `| ${cells.map((cell, column) => cell + fill.repeat(widths[column]! - [...cell].length)).join(' | ')} |`
+  const [head, ...body] = rows.map((cells) => line(cells, ' '))
+  return [
+    head!,
+    line(
+      widths.map(() => ''),
+      '-',
+    ),
+    ...body,
+    '',
+  ]
+}
+
+const initial = (key: Key): string => (key.default === undefined ? '' : `\`${JSON.stringify(key.default)}\``)
+
+/** What a key takes, in words: its type, its bounds, its pattern. */
+function bounds(key: Key): string {
+  if (key.const !== undefined) return `\`${JSON.stringify(key.const)}\``
+  if (key.type === 'string') {
+    if (key.pattern !== undefined) return `text like \`${key.pattern}\``
+    return `text of ${key.minLength ?? 0} to ${key.maxLength ?? '∞'} characters`
+  }
+  const type = key.type === 'integer' ? 'whole number' : 'number'
+  const from =
+    key.exclusiveMinimum === undefined ? `${key.minimum ?? '−∞'} to` : `above ${key.exclusiveMinimum}, to`
+  return `${type}, ${from} ${key.maximum ?? '∞'}`
+}
