@@ -1,5 +1,6 @@
 import { isAddress, parseEther } from 'viem'
 import type { LocalAccount } from 'viem/accounts'
+import type { ChainConfig } from '../chain/escrow.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { Address, Wei } from '../protocol/ids.ts'
 import type { RunReport } from '../protocol/report.ts'
@@ -14,6 +15,7 @@ interface MoneyContext {
   readonly api: ApiClient
   readonly account: LocalAccount
   readonly report: RunReport
+  readonly chain: ChainConfig | null
 }
 
 async function openMoney(named: string | undefined, options: MoneyOptions): Promise<MoneyContext> {
@@ -28,7 +30,7 @@ async function openMoney(named: string | undefined, options: MoneyOptions): Prom
       next: 'wait, or `murmur status`',
     })
   }
-  return { api, account: await chosenAccount(options, ready), report }
+  return { api, account: await chosenAccount(options, ready), report, chain: ready.chain }
 }
 
 function print(options: MoneyOptions, result: Record<string, string>, line: string): void {
@@ -46,9 +48,9 @@ export async function fundCommand(
       exit: 'usage',
     })
   }
-  const { account, report } = await openMoney(named, options)
+  const { account, report, chain } = await openMoney(named, options)
   const amount = parseEther(options.amount)
-  const { escrow, place } = escrowOf(report, account)
+  const { escrow, place } = escrowOf(report, account, chain)
   const { txHash, gasUsed } = await escrow.fund(place.run, amount)
   const after = await escrow.accounting(place.run)
   print(
@@ -69,8 +71,8 @@ export async function claimCommand(
   named: string | undefined,
   options: MoneyOptions & { for?: string },
 ): Promise<void> {
-  const { api, account, report } = await openMoney(named, options)
-  const { place } = escrowOf(report)
+  const { api, account, report, chain } = await openMoney(named, options)
+  const { place } = escrowOf(report, account, chain)
   const payoutTree = report.epochs.findLast((epoch) => epoch.payoutTree !== null)?.payoutTree ?? null
   const to = addressOf(options.for, account.address)
   const claimed =
@@ -103,8 +105,8 @@ export async function refundCommand(
   named: string | undefined,
   options: MoneyOptions & { for?: string },
 ): Promise<void> {
-  const { account, report } = await openMoney(named, options)
-  const { escrow, place } = escrowOf(report, account)
+  const { account, report, chain } = await openMoney(named, options)
+  const { escrow, place } = escrowOf(report, account, chain)
   const funder = addressOf(options.for, account.address)
   const amount = await escrow.refundable(place.run, funder)
   const { txHash } = await escrow.refund(place.run, funder)

@@ -1,6 +1,6 @@
 import type { Account } from 'viem'
 import { formatEther } from 'viem'
-import { connectEscrow, type Escrow } from '../chain/escrow.ts'
+import { type ChainConfig, connectEscrow, type Escrow } from '../chain/escrow.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { Address, Wei } from '../protocol/ids.ts'
 import type { EscrowReport, RunReport } from '../protocol/report.ts'
@@ -12,9 +12,18 @@ export function tokens(amount: Wei | string): string {
   return cut === '' ? whole! : `${whole}.${cut}`
 }
 
-/** The escrow of a run. Throws RUN_UNPAID for a run without one. */
-export function escrowOf(report: RunReport, account?: Account): { escrow: Escrow; place: EscrowReport } {
-  const place = report.escrow
+/**
+ * The escrow of a run. `chain` is where the head finds its chain now: a devnet that was restarted has another port than
+ * the report of an older run tells. Throws RUN_UNPAID for a run without an escrow.
+ */
+export function escrowOf(
+  report: RunReport,
+  account?: Account,
+  chain: ChainConfig | null = null,
+): { escrow: Escrow; place: EscrowReport } {
+  const recorded = report.escrow
+  const moved = chain !== null && recorded !== null && chain.escrow === recorded.contract
+  const place = moved ? { ...recorded, rpcUrl: chain.rpcUrl } : recorded
   if (place === null) {
     throw new MurmurError('RUN_UNPAID', {
       message: `the run ${report.name} has no escrow (or its chain does not answer)`,

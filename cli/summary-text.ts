@@ -104,11 +104,12 @@ function moneySection({ escrow, funders, workers }: RunSummary): string[] {
       tokens(escrow.refunded),
     ],
   ]
-  const held = BigInt(escrow.refundable) + BigInt(escrow.reserved) - BigInt(escrow.claimed)
+  const [funded, claimed, refunded] = [escrow.funded, escrow.claimed, escrow.refunded].map(BigInt)
+  const held = funded! - claimed! - refunded!
   return [
     '',
     ...table(['who', 'account', 'funded', 'earned', 'claimed', 'refunded'], rows),
-    `left in the escrow: ${tokens(held)}, of it ${tokens(escrow.refundable)} refundable to the funders (${escrow.refundable} wei)`,
+    `left in the escrow: ${tokens(held)} (${held} wei)`,
   ]
 }
 

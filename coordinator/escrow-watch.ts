@@ -99,7 +99,7 @@ export class EscrowWatch {
         funded: accounting.funded.toString(),
         reserved: accounting.reserved.toString(),
         claimed: accounting.claimed.toString(),
-        refundable: accounting.unspent.toString(),
+        refundable: (accounting.unspent + accounting.refunded).toString(),
         refunded: accounting.refunded.toString(),
       }
       this.#snapshot = { at: now, value: { report, claimedBy } }

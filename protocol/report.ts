@@ -100,7 +100,9 @@ export interface EscrowReport {
   readonly funded: string
   readonly reserved: string
   readonly claimed: string
+  /** Funded and not reserved: funded = reserved + refundable. After the run it goes back to the funders. */
   readonly refundable: string
+  /** The part of it that has gone back already. */
   readonly refunded: string
 }
 
