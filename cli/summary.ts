@@ -23,6 +23,8 @@ export interface RunSummary {
     /** What fp32 ring all-reduce after every inner step would have moved for this worker's steps: computed. */
     readonly bytesFp32AllReduce: number
     readonly bytesRatioToFp32AllReduce: number | null
+    /** The part of `bytesSent` that went to auditors. */
+    readonly bytesAudited: number
     readonly earned: string
     readonly claimed: string
   }[]
@@ -73,6 +75,9 @@ export function summarize(report: RunReport, funders: readonly FundingRow[]): Ru
       bytesReceived: worker.bytesReceived,
       bytesFp32AllReduce,
       bytesRatioToFp32AllReduce: moved > 0 && bytesFp32AllReduce > 0 ? bytesFp32AllReduce / moved : null,
+      bytesAudited: report.epochs
+        .flatMap(({ audits }) => audits)
+        .reduce((sum, audit) => sum + (audit.worker === worker.id ? audit.bytes : 0), 0),
       earned: worker.earned,
       claimed: worker.claimed,
     }

@@ -108,7 +108,7 @@ class Scene {
         this.audited.push(`${worker} ${round}`)
         const outcome = this.refuted.has(worker) ? 'refuted' : 'verified'
         const code = outcome === 'refuted' ? 'SEGMENT_MISMATCH' : 'OK'
-        return { worker, round, outcome, code, verdict: cidOf(`${worker}${round}`) }
+        return { worker, round, outcome, code, bytes: 0, verdict: cidOf(`${worker}${round}`) }
       },
       eject: (worker) => this.ejected.add(worker),
       isEjected: (worker) => this.ejected.has(worker),

@@ -61,6 +61,8 @@ export interface AuditReport {
   readonly round: number
   readonly outcome: 'verified' | 'refuted'
   readonly code: string
+  /** What the audited worker sent for it: its local state, and what else the auditor did not hold. */
+  readonly bytes: number
   /** The signed verdict's block. */
   readonly verdict: CidText
 }

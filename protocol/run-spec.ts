@@ -24,8 +24,8 @@ const modelSection = z.strictObject({
 
 const trainSection = z.strictObject({
   batch: count(1_000_000).default(16).describe('windows a step and worker'),
-  innerSteps: count(65_535).default(45).describe('H: optimizer steps between two averagings'),
-  roundsPerEpoch: count(10_000).default(3).describe('E: rounds between two audits and payments'),
+  innerSteps: count(65_535).default(60).describe('H: optimizer steps between two averagings'),
+  roundsPerEpoch: count(10_000).default(2).describe('E: rounds between two audits and payments'),
   epochs: count(10_000).default(3),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   learningRate: z.number().positive().max(1).default(3e-3).describe('peak inner learning rate (AdamW)'),

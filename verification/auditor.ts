@@ -53,8 +53,15 @@ export class Auditor {
       const entry = manifest?.entries.find((candidate) => candidate.worker === worker)
       invariant(manifest !== undefined && entry !== undefined, 'a drawn round is in its epoch’s manifests')
       const slot = manifest.members.indexOf(worker)
-      const fetch = (cid: CidText, maxBytes: number) => this.#fetch(worker, cid, maxBytes)
-      const shards = await fetchShards(context, { round, slot, members: manifest.members.length }, (cid) =>
+      let bytes = 0
+      const fetch = async (cid: CidText, maxBytes: number) => {
+        const own = await blocks.get(cid)
+        if (own !== undefined) return own
+        const block = await this.#fetch(worker, cid, maxBytes)
+        bytes += block.length
+        return block
+      }
+      const shards = await fetchShards(context, { slot, members: manifest.members.length }, (cid) =>
         this.#fetch(network.self, cid, maxShardBytes),
       )
       await using session = disposable(await engine.loadTraining(context.trainingProgram, this.#abort.signal))
@@ -79,7 +86,7 @@ export class Auditor {
       )
       const cid = contentId(verdict, 'dag-cbor')
       await blocks.put(cid, verdict)
-      return { worker, round, outcome: outcome.outcome, code: outcome.code, verdict: cid }
+      return { worker, round, outcome: outcome.outcome, code: outcome.code, bytes, verdict: cid }
     })
   }
 

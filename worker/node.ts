@@ -36,6 +36,7 @@ export interface WorkerNodeDependencies {
 
 const requestTimeoutMs = 10_000
 const dialTimeoutMs = 10_000
+const warmingHeartbeatMs = 500
 const fetchTimeoutMs = 60_000
 /** A head that is gone is called again this often, for this long, before the worker gives up. */
 const reconnectMs = 2_000
@@ -75,7 +76,7 @@ export class WorkerNode {
       try {
         await this.#heartbeat()
         lastAnswer = this.#dependencies.clock.now()
-        await sleep(this.#heartbeatMs, undefined, { signal })
+        await sleep(this.#pauseMs(), undefined, { signal })
       } catch (error) {
         if (signal.aborted) break
         if (this.#dependencies.clock.now() - lastAnswer > giveUpMs) throw error
@@ -84,6 +85,12 @@ export class WorkerNode {
         if (!signal.aborted) await this.#join().catch(() => {})
       }
     }
+  }
+
+  /** While a run warms up the head waits for its workers: they tell it sooner that they are ready. */
+  #pauseMs(): number {
+    const warming = this.#run !== null && (this.#run.run === null || this.#run.run.phase === 'ready')
+    return warming ? Math.min(warmingHeartbeatMs, this.#heartbeatMs) : this.#heartbeatMs
   }
 
   async stop(): Promise<void> {

@@ -36,15 +36,14 @@ export async function loadRunContext(run: RunId, fetch: Fetch): Promise<RunConte
   }
 }
 
-/** The shards that slot `slot` of `members` trains on in `round`, fetched. */
+/** The shards that slot `slot` of `members` trains on, fetched. */
 export async function fetchShards(
   { spec, data }: RunContext,
-  place: { readonly round: number; readonly slot: number; readonly members: number },
+  place: { readonly slot: number; readonly members: number },
   fetch: Fetch,
 ): Promise<Uint8Array[]> {
   const indices = assignedShards({
     seed: spec.train.seed,
-    epoch: Math.floor(place.round / spec.train.roundsPerEpoch),
     members: place.members,
     slot: place.slot,
     shardCount: data.shards.length,

@@ -216,7 +216,7 @@ export class WorkerRun {
     this.#training = training
     const signal = AbortSignal.any([training.signal, this.#abort.signal])
     const work = async () => {
-      const shards = await fetchShards(context, { round, slot, members: memberCount }, (cid, maxBytes) =>
+      const shards = await fetchShards(context, { slot, members: memberCount }, (cid, maxBytes) =>
         this.#fetch(cid, maxBytes, signal),
       )
       const started = now()

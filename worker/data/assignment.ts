@@ -4,7 +4,6 @@ import { below, drawsAt } from '../../protocol/random.ts'
 export interface AssignmentPlace {
   /** The run's seed. */
   readonly seed: number
-  readonly epoch: number
   /** Members of the round, and this member's place among them. */
   readonly members: number
   readonly slot: number
@@ -14,14 +13,14 @@ export interface AssignmentPlace {
 
 /**
  * The shards of one member, as ascending indices into the manifest's `shards`: a pure function of its arguments.
- * The shards are dealt in an order that is shuffled anew each epoch, so over a run every member sees all of the data.
- * The members' hands are disjoint, cover all shards and differ in size by at most one. With fewer shards than
+ * The shards are dealt in shuffled order and a member keeps its hand for as long as the number of members stays the
+ * same, so that data crosses the network once; what the others learn from theirs comes with the average. The hands are disjoint, cover all shards and differ in size by at most one. With fewer shards than
  * members, each member gets one and several share it (their batches still differ, as the slot is part of their draw).
  */
-export function assignedShards({ seed, epoch, members, slot, shardCount }: AssignmentPlace): number[] {
+export function assignedShards({ seed, members, slot, shardCount }: AssignmentPlace): number[] {
   invariant(Number.isInteger(slot) && slot >= 0 && slot < members, 'a slot is below the number of members')
   invariant(Number.isInteger(shardCount) && shardCount > 0, 'there is at least one shard')
-  const deck = shuffled(shardCount, drawsAt(seed, 'shards', [epoch, 0]))
+  const deck = shuffled(shardCount, drawsAt(seed, 'shards', [members, 0]))
   if (members > shardCount) return [deck[slot % shardCount]!]
   return deck.filter((_, position) => position % members === slot).sort((a, b) => a - b)
 }

@@ -70,14 +70,13 @@ test('held-out windows lie side by side, fill whole batches and are spread over 
 test('assignments are disjoint, cover all shards and are balanced', () => {
   const cases = fc.record({
     seed: fc.maxSafeNat(),
-    epoch: fc.nat(1000),
     members: fc.integer({ min: 1, max: 32 }),
     shardCount: fc.integer({ min: 1, max: 200 }),
   })
   fc.assert(
-    fc.property(cases, ({ seed, epoch, members, shardCount }) => {
+    fc.property(cases, ({ seed, members, shardCount }) => {
       const hands = Array.from({ length: members }, (_, slot) =>
-        assignedShards({ seed, epoch, members, slot, shardCount }),
+        assignedShards({ seed, members, slot, shardCount }),
       )
       const sizes = hands.map((hand) => hand.length)
       expect(new Set(hands.flat()).size).toBe(shardCount)
@@ -91,20 +90,21 @@ test('assignments are disjoint, cover all shards and are balanced', () => {
   )
 })
 
-test('the shards are dealt anew each epoch, always the same way', () => {
-  const hand = (epoch: number): number[] =>
-    assignedShards({ seed: 1, epoch, members: 4, slot: 0, shardCount: 34 })
-  expect(hand(0)).not.toEqual(hand(1))
-  expect(hand(0)).toMatchInlineSnapshot(`
+test('the shards are dealt by seed and number of members, always the same way', () => {
+  const hand = (seed: number, members = 4): number[] =>
+    assignedShards({ seed, members, slot: 0, shardCount: 34 })
+  expect(hand(1)).not.toEqual(hand(2))
+  expect(hand(1)).not.toEqual(hand(1, 3).slice(0, 9))
+  expect(hand(1)).toMatchInlineSnapshot(`
     [
       0,
-      6,
-      10,
+      2,
+      4,
+      8,
+      14,
+      15,
+      16,
       19,
-      20,
-      25,
-      30,
-      31,
       33,
     ]
   `)
