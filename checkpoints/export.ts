@@ -56,7 +56,7 @@ const exists = (path: string): Promise<boolean> =>
 function inTheWay(file: string): MurmurError {
   return new MurmurError('EXPORT_EXISTS', {
     message: `${file} is already there`,
-    next: 'choose another folder, or add --overwrite',
+    next: 'choose another folder, or overwrite it with --force',
     exit: 'usage',
   })
 }

@@ -4,6 +4,7 @@ import { generatePrivateKey, type LocalAccount, privateKeyToAccount } from 'viem
 import { devAccount } from '../chain/devnet.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { HeadReady } from './home.ts'
+import { wholeNumber } from './worker-count.ts'
 
 /** The devnet's accounts by role, so that its coins are never moved by two processes at once. */
 export const devRoles = { coordinator: 0, firstFunder: 1, firstWorker: 10, minter: 9 } as const
@@ -21,14 +22,16 @@ export async function accountFromFile(file: string): Promise<LocalAccount> {
       cause,
     })
   }
-  if (!/^0x[0-9a-fA-F]{64}$/.test(text)) {
-    throw new MurmurError('ACCOUNT_KEY_INVALID', {
-      message: `${file} does not hold a private key`,
-      next: 'it must be one line, 0x and 64 hexadecimal digits',
-      exit: 'usage',
-    })
+  try {
+    if (/^0x[0-9a-fA-F]{64}$/.test(text)) return privateKeyToAccount(text as `0x${string}`)
+  } catch {
+    // Zero, or not below the order of the curve. The cause is not kept: it quotes the key.
   }
-  return privateKeyToAccount(text as `0x${string}`)
+  throw new MurmurError('ACCOUNT_KEY_INVALID', {
+    message: `${file} does not hold a private key`,
+    next: 'it must be one line, 0x and 64 hexadecimal digits',
+    exit: 'usage',
+  })
 }
 
 /** The key of a node's own account: made at the first start, so that joining needs no set-up. */
@@ -43,22 +46,18 @@ export async function ownAccount(folder: string): Promise<LocalAccount> {
   return await accountFromFile(file)
 }
 
+/** @throws MurmurError COUNT_INVALID (exit `usage`) */
+export function chosenDevAccount(index: string, option: string): LocalAccount {
+  return devAccount(wholeNumber(index, option, 0, 9_999))
+}
+
 /** The account that a money command acts for: a key file, or one of the devnet's well-known accounts. */
 export async function chosenAccount(
   options: { readonly accountKey?: string; readonly account?: string },
   ready: HeadReady,
 ): Promise<LocalAccount> {
   if (options.accountKey !== undefined) return await accountFromFile(options.accountKey)
-  const index = Number(options.account)
-  if (
-    options.account !== undefined &&
-    ready.devnet &&
-    Number.isInteger(index) &&
-    index >= 0 &&
-    index < 10_000
-  ) {
-    return devAccount(index)
-  }
+  if (options.account !== undefined && ready.devnet) return chosenDevAccount(options.account, '--account')
   throw new MurmurError('ACCOUNT_MISSING', {
     message: ready.devnet ? 'which account?' : 'this chain is not a devnet: a private key is needed',
     next: ready.devnet

@@ -19,7 +19,7 @@ const timeoutMs = 30_000
 /** Connects to the head whose state is in `home`. Throws HEAD_NOT_RUNNING, HEAD_UNREACHABLE, and what the head says. */
 export async function connectApi(home: string): Promise<ApiClient> {
   const { apiUrl } = await requireReady(home)
-  const token = (await readFile(path.join(headFolder(home), 'api.token'), 'utf8')).trim()
+  const token = await tokenOf(home)
 
   const call = async (method: string, route: string, body?: Uint8Array): Promise<Response> => {
     let response: Response
@@ -63,6 +63,20 @@ export async function connectApi(home: string): Promise<ApiClient> {
     stopRun: async (run) => {
       await call('POST', `/runs/${run}/stop`)
     },
+  }
+}
+
+async function tokenOf(home: string): Promise<string> {
+  const file = path.join(headFolder(home), 'api.token')
+  try {
+    return (await readFile(file, 'utf8')).trim()
+  } catch (cause) {
+    throw new MurmurError('TOKEN_MISSING', {
+      message: `the API token ${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`,
+      next: 'run this as the user who runs the head',
+      exit: 'auth',
+      cause,
+    })
   }
 }
 

@@ -23,8 +23,10 @@ export async function readChainFile(file: string): Promise<ChainConfig> {
   } catch (cause) {
     const reason =
       cause instanceof z.ZodError
-        ? `${cause.issues[0]?.path.join('.')}: ${cause.issues[0]?.message}`
-        : String(cause)
+        ? `${cause.issues[0]?.path.join('.') || 'the file'}: ${cause.issues[0]?.message}`
+        : cause instanceof SyntaxError
+          ? 'it is not JSON'
+          : `it cannot be read (${(cause as NodeJS.ErrnoException).code})`
     throw new MurmurError('CHAIN_FILE_INVALID', {
       message: `${file} does not describe a chain: ${reason}`,
       next: 'write {"rpcUrl": "https://…", "chainId": 1, "escrow": "0x…", "token": "0x…"}',

@@ -1,10 +1,28 @@
+import { access } from 'node:fs/promises'
 import { exportCheckpoint } from '../checkpoints/export.ts'
-import { openStore } from '../checkpoints/store.ts'
+import { openStore, type Store } from '../checkpoints/store.ts'
 import { parseCid } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
 import { headFolder, homeFolder } from './home.ts'
 
+/** Opening a store would make one: looking for checkpoints in a mistyped folder must not. */
+async function existingStore(option: string | undefined): Promise<Store> {
+  const home = homeFolder(option)
+  try {
+    await access(headFolder(home))
+  } catch (cause) {
+    throw new MurmurError('STATE_MISSING', {
+      message: `no cluster has kept its state in ${home}`,
+      next: 'name the folder with --home; `murmur demo` and `murmur up` say which it is when they start',
+      exit: 'usage',
+      cause,
+    })
+  }
+  return await openStore(headFolder(home))
+}
+
 export async function listCommand(options: { home?: string; json?: boolean }): Promise<void> {
-  const store = await openStore(headFolder(homeFolder(options.home)))
+  const store = await existingStore(options.home)
   try {
     const checkpoints = await store.list()
     if (options.json === true) {
@@ -27,9 +45,10 @@ export async function exportCommand(
   cid: string,
   options: { out: string; home?: string; force?: boolean },
 ): Promise<void> {
-  const store = await openStore(headFolder(homeFolder(options.home)))
+  const checkpoint = parseCid(cid)
+  const store = await existingStore(options.home)
   try {
-    const { modelFile } = await exportCheckpoint(store, parseCid(cid), options.out, {
+    const { modelFile } = await exportCheckpoint(store, checkpoint, options.out, {
       overwrite: options.force === true,
     })
     process.stdout.write(`${modelFile}\n`)

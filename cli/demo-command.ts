@@ -13,10 +13,11 @@ import { type ApiClient, connectApi } from './api-client.ts'
 import type { DemoOptions } from './demo.ts'
 import { followRun } from './follow.ts'
 import { type HeadReady, homeFolder } from './home.ts'
+import { interruptible } from './interruptible.ts'
 import { launchCluster } from './launch.ts'
 import { createLiveView, type LiveView } from './live-view.ts'
 import { escrowOf, fundingTable, tokens } from './money.ts'
-import { prepareRun, submitRun } from './submit.ts'
+import { type PreparedRun, prepareRun, submitRun } from './submit.ts'
 import { summarize } from './summary.ts'
 import { summaryText } from './summary-text.ts'
 import { wholeNumber, workerCount } from './worker-count.ts'
@@ -44,12 +45,23 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
   )
   // Everything that can be wrong with the data is found before a process is started.
   const prepared = await prepareRun(file)
-  const stopping = new AbortController()
-  const onSignal = () =>
-    stopping.abort(new MurmurError('INTERRUPTED', { message: 'interrupted', next: 'run it again' }))
-  process.on('SIGINT', onSignal)
-  process.on('SIGTERM', onSignal)
-  const { signal } = stopping
+  await interruptible('run it again; its state and logs are kept', (signal) =>
+    trainAndPay(options, { home, workers, epochs, prepared }, signal),
+  )
+}
+
+interface DemoPlan {
+  readonly home: string
+  readonly workers: number
+  readonly epochs: number
+  readonly prepared: PreparedRun
+}
+
+async function trainAndPay(
+  options: DemoOptions,
+  { home, workers, epochs, prepared }: DemoPlan,
+  signal: AbortSignal,
+): Promise<void> {
   process.stderr.write(`starting a head and ${workers} workers; state and logs in ${home}\n`)
   const cluster = await launchCluster({ home, workers, detached: false }, signal)
   const view = createLiveView()
@@ -78,12 +90,14 @@ export async function demoCommand(options: DemoOptions): Promise<void> {
       options.json === true ? `${JSON.stringify(summary, null, 2)}\n` : `${summaryText(summary)}\n`,
     )
     if (options.json !== true) process.stderr.write(nextSteps(summary.checkpoints.at(-1)?.cid, options.home))
+  } catch (error) {
+    // A Ctrl-C reaches the head too: that it no longer answers is not the news.
+    signal.throwIfAborted()
+    throw error
   } finally {
     view.close()
     process.stderr.write('stopping every process …\n')
     await cluster.stop()
-    process.off('SIGINT', onSignal)
-    process.off('SIGTERM', onSignal)
   }
 }
 

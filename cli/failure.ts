@@ -12,9 +12,37 @@ export function reportFailure(error: unknown, json: boolean): number {
 
 function asMurmurError(error: unknown): MurmurError {
   if (error instanceof MurmurError) return error
+  // A timer or stream that was aborted says only that: why is the reason that its signal gave.
+  if (error instanceof Error && error.name === 'AbortError' && error.cause instanceof MurmurError)
+    return error.cause
+  const file = fileError(error)
+  if (file !== undefined) return file
   return new MurmurError('INTERNAL', {
     message: error instanceof Error ? error.message : String(error),
     next: 'this is a fault of murmur: run it again with MURMUR_DEBUG=1 and report what it prints',
+    cause: error,
+  })
+}
+
+const unusable = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EISDIR', 'ENAMETOOLONG', 'ELOOP'])
+const exhausted = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO'])
+
+/** A file or folder that the system refuses is the user's to mend, wherever in the program it shows. */
+function fileError(error: unknown): MurmurError | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code = '', path } = error as NodeJS.ErrnoException
+  if (unusable.has(code)) {
+    return new MurmurError('FILE_UNUSABLE', {
+      message: `${path ?? 'a file'} cannot be used (${code})`,
+      next: 'check the path and its permissions, or name another folder',
+      exit: 'usage',
+      cause: error,
+    })
+  }
+  if (!exhausted.has(code)) return fileError(error.cause)
+  return new MurmurError('SYSTEM_EXHAUSTED', {
+    message: `the system has no more room or files for ${path ?? 'this'} (${code})`,
+    next: 'free some space or raise the limit (`ulimit -n`), and run it again',
     cause: error,
   })
 }

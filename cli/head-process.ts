@@ -3,18 +3,19 @@ import path from 'node:path'
 import type { LocalAccount } from 'viem'
 import { deployDevnet } from '../chain/deploy.ts'
 import { type Devnet, devAccount, startDevnet } from '../chain/devnet.ts'
-import type { ChainConfig } from '../chain/escrow-port.ts'
+import { type ChainConfig, connectEscrow } from '../chain/escrow.ts'
 import { openStore } from '../checkpoints/store.ts'
 import { type Api, serveApi } from '../coordinator/api.ts'
 import { Head } from '../coordinator/head.ts'
 import { openRunArchive } from '../coordinator/run-archive.ts'
 import { loadOrCreateKey } from '../network/identity.ts'
 import { createNetwork } from '../network/node.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import { Auditor } from '../verification/auditor.ts'
 import { threadedOrtCpuEngine } from '../worker/engine/threaded-engine.ts'
 import { loadRunContext } from '../worker/run-context.ts'
 import { devRoles } from './accounts.ts'
-import { apiToken, type HeadReady, headFolder, writeReady } from './home.ts'
+import { apiToken, type HeadReady, headFolder, readReady, writeReady } from './home.ts'
 import { log } from './log.ts'
 import { version } from './version.ts'
 
@@ -42,6 +43,8 @@ export async function startHead(options: HeadProcessOptions): Promise<HeadProces
     for (const end of started.reverse())
       await end().catch((error: unknown) => log('STOP_FAILED', String(error)))
   }
+  await refuseSecondHead(home)
+  if (options.chain !== null) await checkChain(options.chain)
   try {
     let devnet: Devnet | null = null
     let chain = options.chain
@@ -96,5 +99,33 @@ export async function startHead(options: HeadProcessOptions): Promise<HeadProces
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+/** Two heads with one folder would share a key and a store, and each would overwrite what the other says of itself. */
+async function refuseSecondHead(home: string): Promise<void> {
+  const running = await readReady(home)
+  if (running === undefined || running.pid === process.pid) return
+  // After a crash, the process id may be somebody else's by now: the API tells.
+  const answers = await fetch(running.apiUrl, { signal: AbortSignal.timeout(2_000) }).then(
+    () => true,
+    () => false,
+  )
+  if (!answers) return
+  throw new MurmurError('HEAD_RUNNING', {
+    message: `a head with its state in ${home} is running already, as process ${running.pid}`,
+    next: 'stop it with `murmur down` or Ctrl-C, or choose another folder with --home',
+  })
+}
+
+/** A head that cannot pay says so at its start: RPC_UNREACHABLE, WRONG_CHAIN, ESCROW_MISSING. */
+async function checkChain({ config, account }: NonNullable<HeadProcessOptions['chain']>): Promise<void> {
+  const escrow = connectEscrow(config, account)
+  await escrow.balanceOf(account.address)
+  try {
+    await escrow.accounting(`0x${'00'.repeat(32)}`)
+  } catch (error) {
+    // The escrow refuses the unknown run: so it is there.
+    if (!isMurmurError(error, 'TX_REVERTED')) throw error
   }
 }

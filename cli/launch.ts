@@ -143,10 +143,12 @@ async function headFailed(home: string): Promise<MurmurError> {
 
 /** Processes of an earlier launch in this home that still exist and are ours. */
 export async function livingProcesses(home: string): Promise<readonly ClusterProcess[]> {
-  const recorded = (await readJson<ClusterProcess[]>(processesFile(home))) ?? []
+  const recorded = await readJson<unknown>(processesFile(home))
   const alive: ClusterProcess[] = []
-  for (const entry of recorded) {
-    if (Number.isInteger(entry.pid) && isAlive(entry.pid) && (await isOurs(entry.pid))) alive.push(entry)
+  for (const entry of Array.isArray(recorded) ? (recorded as (ClusterProcess | null)[]) : []) {
+    const pid = entry?.pid
+    if (!Number.isInteger(pid) || pid! <= 0) continue
+    if (isAlive(pid!) && (await isOurs(pid!))) alive.push(entry!)
   }
   return alive
 }

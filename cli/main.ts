@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from 'commander'
+import { MurmurError } from '../protocol/errors.ts'
 import { addCheckpoint } from './checkpoint.ts'
 import { addClaim } from './claim.ts'
 import { addDemo } from './demo.ts'
@@ -21,6 +22,8 @@ const program = new Command('murmur')
   .version(version)
   .showSuggestionAfterError()
   .exitOverride()
+  // Said once, below, in the form that every other error has.
+  .configureOutput({ outputError: () => {} })
 
 addDemo(program)
 addUp(program)
@@ -34,13 +37,31 @@ addFund(program)
 addClaim(program)
 addRefund(program)
 
+const json = process.argv.includes('--json')
+// A fault of ours crashes the process; it does so in words.
+process.on('uncaughtException', (error) => process.exit(reportFailure(error, json)))
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Whoever read our output has had enough of it (`murmur status | head -1`).
+  process.exit(error.code === 'EPIPE' ? 0 : 1)
+})
+
 try {
   requireNode(process.versions.node)
   await program.parseAsync()
   // Libraries may leave timers behind; every verb has ended what it started.
   process.exit(process.exitCode ?? 0)
 } catch (error) {
-  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2)
-  process.exitCode = reportFailure(error, process.argv.includes('--json'))
-  process.exit()
+  if (!(error instanceof CommanderError)) process.exit(reportFailure(error, json))
+  if (error.exitCode === 0) process.exit(0)
+  // No verb: commander has printed the help.
+  process.exit(error.code === 'commander.help' ? 2 : reportFailure(usageError(error), json))
+}
+
+function usageError({ message }: CommanderError): MurmurError {
+  const verb = program.commands.find((command) => command.name() === process.argv[2])?.name()
+  return new MurmurError('USAGE', {
+    message: message.replace(/^error: /, ''),
+    next: `\`murmur ${verb === undefined ? '' : `${verb} `}--help\` shows what there is`,
+    exit: 'usage',
+  })
 }

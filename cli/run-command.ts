@@ -18,9 +18,10 @@ export interface RunCommandOptions {
 }
 
 export async function runCommand(file: string, options: RunCommandOptions): Promise<void> {
-  const runFile = await readRunFile(file, options.set)
+  const fundingTimeoutMs = secondsOf(options.fundingTimeout) * 1000
+  // Whatever can be wrong with the file is told before a head is asked for.
+  const prepared = await prepareRun(await readRunFile(file, options.set), options.id)
   const api = await connectApi(homeFolder(options.home))
-  const prepared = await prepareRun(runFile, options.id)
   await submitRun(api, prepared)
   const { run } = prepared
   if (options.detach === true) {
@@ -35,7 +36,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
     const report = await followRun(api, run, {
       signal: detach.signal,
       view,
-      fundingTimeoutMs: secondsOf(options.fundingTimeout) * 1000,
+      fundingTimeoutMs,
     })
     view.close()
     const funders = report.escrow === null ? [] : await fundingTable(escrowOf(report).escrow, report.escrow)
@@ -54,7 +55,7 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
 
 function secondsOf(text: string): number {
   const seconds = Number(text)
-  if (Number.isFinite(seconds) && seconds >= 0) return seconds
+  if (text.trim() !== '' && Number.isFinite(seconds) && seconds >= 0) return seconds
   throw new MurmurError('SECONDS_INVALID', {
     message: `${text} is not a number of seconds`,
     next: 'give a number of 0 or more',

@@ -41,17 +41,23 @@ Examples:
     )
     .action(async (options: StartOptions) => {
       if ((options.head === true) === (options.address !== undefined)) {
-        throw new MurmurError('START_UNCLEAR', {
-          message: 'a node is either a head or a worker',
-          next: 'pass --head, or --address with the address of a head',
-          exit: 'usage',
-        })
+        throw unclear(
+          'a node is either a head or a worker',
+          'pass --head, or --address with the address of a head',
+        )
       }
       await (options.head === true ? startHeadNode(options) : startWorkerNode(options))
     })
 }
 
+function unclear(message: string, next: string): MurmurError {
+  return new MurmurError('START_UNCLEAR', { message, next, exit: 'usage' })
+}
+
 async function startHeadNode(options: StartOptions): Promise<void> {
+  if (options.devnet === true && options.chain !== undefined)
+    throw unclear('a head pays on one chain', 'pass --devnet or --chain, not both')
+  const apiPort = portOf(options.apiPort)
   const [{ startHead }, { homeFolder }] = await Promise.all([
     import('./head-process.ts'),
     import('./home.ts'),
@@ -62,7 +68,7 @@ async function startHeadNode(options: StartOptions): Promise<void> {
   const head = await startHead({
     home: homeFolder(options.home),
     listen: [options.listen ?? '/ip4/0.0.0.0/tcp/4101'],
-    apiPort: portOf(options.apiPort),
+    apiPort,
     token: options.token ?? '',
     devnet: options.devnet === true,
     chain,
@@ -72,25 +78,32 @@ async function startHeadNode(options: StartOptions): Promise<void> {
 }
 
 async function startWorkerNode(options: StartOptions): Promise<void> {
-  const [{ startWorker }, { homeFolder, workerFolder }, accounts, { devAccount }] = await Promise.all([
+  if (!/^[A-Za-z0-9][\w.-]{0,63}$/.test(options.name))
+    throw unclear(
+      `--name ${options.name} is not the name of a folder`,
+      'use letters, digits, hyphens and dots; --home says where it is',
+    )
+  const { parseAddress } = await import('../network/addresses.ts')
+  const addresses = options.address!.split(',')
+  for (const address of addresses) parseAddress(address)
+  const [{ startWorker }, { homeFolder, workerFolder }, accounts] = await Promise.all([
     import('./worker-process.ts'),
     import('./home.ts'),
     import('./accounts.ts'),
-    import('../chain/devnet.ts'),
   ])
   const { untilStopped } = await import('./until-stopped.ts')
   const folder = workerFolder(homeFolder(options.home), options.name)
   const account = !options.pay
     ? null
     : options.devAccount !== undefined
-      ? devAccount(Number(options.devAccount))
+      ? accounts.chosenDevAccount(options.devAccount, '--dev-account')
       : options.accountKey !== undefined
         ? await accounts.accountFromFile(options.accountKey)
         : await accounts.ownAccount(folder)
   const stopped = untilStopped()
   const worker = await startWorker({
     folder,
-    addresses: options.address!.split(','),
+    addresses,
     listen: [options.listen ?? '/ip4/0.0.0.0/tcp/0'],
     token: options.token ?? '',
     account,

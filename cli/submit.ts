@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { parseEther } from 'viem'
-import { parse as parseYaml } from 'yaml'
+import { parseDocument } from 'yaml'
 import { buildTrainingProgram } from '../program/training-program.ts'
 import { contentId } from '../protocol/content-id.ts'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
 import { encodeRunSpec, parseRunFile, type RunFile, type RunSpec } from '../protocol/run-spec.ts'
 import { encodeDataManifest } from '../worker/data/manifest.ts'
@@ -20,22 +20,29 @@ export interface PreparedRun {
   readonly blocks: ReadonlyMap<CidText, Uint8Array>
 }
 
-/** Reads a run file. Throws RUN_FILE_MISSING, RUN_FILE_INVALID. */
+/** A run file with every key and comment has 4 KiB. */
+const maxRunFileBytes = 1024 * 1024
+
+/** Reads a run file; `data.file` is looked up beside it. Throws RUN_FILE_MISSING, RUN_FILE_INVALID. */
 export async function readRunFile(file: string, overrides: readonly string[] = []): Promise<RunFile> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = new TextDecoder().decode(await readText(file, { maxBytes: maxRunFileBytes }))
   } catch (cause) {
-    throw new MurmurError('RUN_FILE_MISSING', {
-      message: `${file} cannot be read (${(cause as NodeJS.ErrnoException).code})`,
-      next: 'give the path of a run file; `murmur run --help` shows an example',
-      exit: 'usage',
-      cause,
-    })
+    if (!isMurmurError(cause)) throw cause
+    const empty = cause.code === 'DATA_EMPTY'
+    if (!empty)
+      throw new MurmurError(cause.code === 'DATA_TOO_LARGE' ? 'RUN_FILE_INVALID' : 'RUN_FILE_MISSING', {
+        message: cause.message,
+        next: 'give the path of a run file; `murmur run --help` shows an example',
+        exit: 'usage',
+        cause,
+      })
+    text = ''
   }
   let value: unknown
   try {
-    value = parseYaml(text, { maxAliasCount: 0 })
+    value = parseYaml(text)
   } catch (cause) {
     throw new MurmurError('RUN_FILE_INVALID', {
       message: `${file} is not YAML: ${cause instanceof Error ? cause.message.split('\n')[0] : ''}`,
@@ -44,7 +51,17 @@ export async function readRunFile(file: string, overrides: readonly string[] = [
       cause,
     })
   }
-  return parseRunFile(withOverrides(value ?? {}, overrides), file)
+  const runFile = parseRunFile(withOverrides(value ?? {}, overrides), file)
+  if (!('file' in runFile.data)) return runFile
+  return { ...runFile, data: { file: path.resolve(path.dirname(file), runFile.data.file) } }
+}
+
+/** One document of plain values: no aliases (a few lines of them can stand for gigabytes), no tags of other programs. */
+function parseYaml(text: string): unknown {
+  const document = parseDocument(text)
+  const [problem] = [...document.errors, ...document.warnings]
+  if (problem !== undefined) throw problem
+  return document.toJS({ maxAliasCount: 0 })
 }
 
 /** Applies `--set train.seed=7`: values are YAML. */
@@ -72,7 +89,7 @@ function withOverrides(value: unknown, overrides: readonly string[]): unknown {
       place = next
     }
     Object.defineProperty(place, parts.at(-1)!, {
-      value: parseYaml(text!),
+      value: overrideValue(override, text!),
       enumerable: true,
       writable: true,
       configurable: true,
@@ -81,11 +98,31 @@ function withOverrides(value: unknown, overrides: readonly string[]): unknown {
   return value
 }
 
+function overrideValue(override: string, text: string): unknown {
+  try {
+    return parseYaml(text)
+  } catch (cause) {
+    throw new MurmurError('OVERRIDE_INVALID', {
+      message: `the value of --set ${override} is not YAML`,
+      next: 'write it as --set train.epochs=5; put text with punctuation in quotes',
+      exit: 'usage',
+      cause,
+    })
+  }
+}
+
 /**
  * Turns a run file into blocks: programs, shards, data manifest, run spec, whose CID is the run's id. `nonce` makes two
  * submissions of one file two runs; equal nonces make one.
  */
 export async function prepareRun(file: RunFile, nonce: string = randomUUID()): Promise<PreparedRun> {
+  if (nonce.length > 64) {
+    throw new MurmurError('SUBMISSION_ID_INVALID', {
+      message: `a submission id of ${nonce.length} characters is too long`,
+      next: 'give at most 64 with --id',
+      exit: 'usage',
+    })
+  }
   const { name, data, model, train, averaging, workers, audit, timing, reward } = file
   // Refuses a model that is too big before anything of its size is allocated.
   const program = buildTrainingProgram({

@@ -48,7 +48,11 @@ function bytesSection({ workers, bytesRatioToFp32AllReduce: ratio }: RunSummary)
     ratio === null
       ? 'one worker averages with nobody'
       : `all bytes of their sockets, set-up and audits included: together ${ratio.toFixed(0)}× fewer than fp32 ring all-reduce after every step would move (computed)`
-  return ['', ...table(['worker', 'tokens', 'sent', 'received', 'of it audits', 'all-reduce', 'fewer'], rows), note]
+  return [
+    '',
+    ...table(['worker', 'tokens', 'sent', 'received', 'of it audits', 'all-reduce', 'fewer'], rows),
+    note,
+  ]
 }
 
 function historySection({ rounds, stateRootsEqual, checkpoints, epochs }: RunSummary): string[] {

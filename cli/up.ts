@@ -8,14 +8,17 @@ export function addUp(program: Command): void {
     .option('--home <folder>', 'state folder of the cluster')
     .addHelpText('after', '\nExample:\n  murmur up --workers 4 && murmur run run.yaml')
     .action(async (options: { workers: string; home?: string }) => {
-      const [{ launchCluster }, { homeFolder }, { workerCount }] = await Promise.all([
+      const [{ interruptible }, { launchCluster }, { homeFolder }, { workerCount }] = await Promise.all([
+        import('./interruptible.ts'),
         import('./launch.ts'),
         import('./home.ts'),
         import('./worker-count.ts'),
       ])
       const home = homeFolder(options.home)
       const workers = workerCount(options.workers)
-      const cluster = await launchCluster({ home, workers, detached: true }, new AbortController().signal)
+      const cluster = await interruptible('`murmur up` starts it again', (signal) =>
+        launchCluster({ home, workers, detached: true }, signal),
+      )
       process.stderr.write(`head and ${workers} workers are running, state and logs in ${home}\n`)
       process.stdout.write(`${cluster.ready.addresses[0]}\n`)
     })

@@ -15,7 +15,7 @@ import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { decode, encode, type HeadReply, type HeadRequest } from '../protocol/wire.ts'
 import { emptyLocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
 import { traceLength } from '../verification/trace.ts'
-import { disconnected, heard, heartbeatMs, isAlive, joined, type Members } from './members.ts'
+import { disconnected, heard, heartbeatMs, isAlive, joined, left, type Members } from './members.ts'
 import { HeadReplica } from './replica.ts'
 import { digestHash, type RunAuditor, RunCoordinator } from './run.ts'
 import type { RunArchive } from './run-archive.ts'
@@ -305,7 +305,7 @@ export class Head {
         return await this.#join(peer, body)
       case 'leave':
         this.#active?.lost(peer)
-        this.#members = new Map([...this.#members].filter(([id]) => id !== peer))
+        this.#members = left(this.#members, peer)
         return { body: { kind: 'beat', assignment: null, announcement: new Uint8Array() } }
       case 'heartbeat': {
         if (!this.#members.has(peer)) {

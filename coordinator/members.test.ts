@@ -8,6 +8,7 @@ import {
   heard,
   isAlive,
   joined,
+  left,
   type Members,
   maxClusterMembers,
   silent,
@@ -63,4 +64,27 @@ test('a full cluster takes nobody new, but everyone back', () => {
   }
   expect(joined(members, about(1), 0)).toBeNull()
   expect(joined(members, { ...about(1), id: workerId('p7') }, 3)?.get(workerId('p7'))?.lastSeenMs).toBe(3)
+})
+
+test('who said goodbye is gone at once, and still has its name and its account', () => {
+  const payout = `0x${'11'.repeat(20)}` as const
+  const two = joined(joined(new Map(), { ...about(1), payout }, 0)!, about(2), 0)!
+  const after = left(two, peer(1))
+  expect(alive(after, 0)).toBe(false)
+  expect(after.get(peer(1))?.payout).toBe(payout)
+  expect(joined(after, about(3), 1)!.get(peer(3))?.name).toBe('w3')
+  expect(left(two, peer(9))).toBe(two)
+})
+
+test('a full table gives the place of the one that is gone the longest, and no name twice', () => {
+  let members = joined(one, about(2), 1)!
+  const add = (id: string) => {
+    members = joined(members, { ...about(1), id: workerId(id) }, deadMs + 2)!
+  }
+  for (let number = 2; number < maxClusterMembers; number++) add(`p${number}`)
+  add('first')
+  expect([members.size, members.has(peer(1)), members.has(peer(2))]).toEqual([maxClusterMembers, false, true])
+  add('second')
+  expect([members.size, members.has(peer(2))]).toEqual([maxClusterMembers, false])
+  expect(new Set([...members.values()].map(({ name }) => name)).size).toBe(maxClusterMembers)
 })

@@ -48,16 +48,27 @@ export type Members = ReadonlyMap<WorkerId, ClusterMember>
 /** Bound on remembered members, so that peers who come and go with fresh ids cannot grow the head's memory. */
 export const maxClusterMembers = 1024
 
-/** Adds or renews a member. A returning worker keeps its name. Null when the cluster is full of others. */
+/**
+ * Adds or renews a member. A returning worker keeps its name. When the table is full, the member that is gone the longest
+ * makes place; null when all are there.
+ */
 export function joined(
   members: Members,
   worker: Omit<ClusterMember, 'name' | 'lastSeenMs' | 'disconnectedMs' | 'telemetry'>,
   now: number,
 ): Members | null {
   const known = members.get(worker.id)
-  if (known === undefined && members.size >= maxClusterMembers) return null
-  const name = known?.name ?? `w${members.size + 1}`
-  return new Map(members).set(worker.id, {
+  const next = new Map(members)
+  if (known === undefined && members.size >= maxClusterMembers) {
+    const gone = longestGone(members, now)
+    if (gone === undefined) return null
+    next.delete(gone)
+  }
+  // Not by size: a name is never given twice while its bearer is remembered.
+  const name =
+    known?.name ??
+    `w${1 + Math.max(0, ...[...members.values()].map((member) => Number(member.name.slice(1))))}`
+  return next.set(worker.id, {
     ...worker,
     name,
     lastSeenMs: now,
@@ -76,6 +87,20 @@ export function disconnected(members: Members, worker: WorkerId, now: number): M
   const known = members.get(worker)
   if (known === undefined || known.disconnectedMs !== null) return members
   return new Map(members).set(worker, { ...known, disconnectedMs: now })
+}
+
+/** It said goodbye: not there any more, but remembered, since epochs are paid after their last round. */
+export function left(members: Members, worker: WorkerId): Members {
+  const known = members.get(worker)
+  return known === undefined
+    ? members
+    : new Map(members).set(worker, { ...known, disconnectedMs: Number.NEGATIVE_INFINITY })
+}
+
+function longestGone(members: Members, now: number): WorkerId | undefined {
+  return [...members.values()]
+    .filter((member) => !isAlive(member, now))
+    .sort((a, b) => a.lastSeenMs - b.lastSeenMs)[0]?.id
 }
 
 /** Whether a member still counts as there. */

@@ -10,7 +10,7 @@ import { topicOf } from '../protocol/topic.ts'
 import { type Assignment, decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
 import { EscrowWatch } from './escrow-watch.ts'
-import type { Members, Telemetry } from './members.ts'
+import { isAlive, type Members, type Telemetry } from './members.ts'
 import type { HeadReplica } from './replica.ts'
 import {
   initialRoundState,
@@ -25,6 +25,8 @@ import { RunBook } from './run-book.ts'
 import { type RunMoney, Settlement } from './settlement.ts'
 
 const tickMs = 200
+/** Of each peer in an assignment. All eight that a join may bring, of 32 peers, would be longer than an answer may be. */
+const addressesTold = 2
 /** A settlement that cannot reach the chain is tried again this often, this many times: half an hour. */
 const settlementRetryMs = 5_000
 const settlementTries = 360
@@ -87,6 +89,8 @@ export class RunCoordinator {
     this.#submittedAt = dependencies.clock.now()
     const { money, spec } = options
     this.#escrow = money === null ? null : new EscrowWatch(money, BigInt(spec.train.epochs))
+    // From the first moment: workers that join before the escrow is open must not begin unpaid.
+    if (this.#escrow !== null) this.#stage = 'awaiting-funds'
     this.#settlement = new Settlement({
       run: options.run,
       blocks: dependencies.blocks,
@@ -128,7 +132,6 @@ export class RunCoordinator {
     )
     this.#timer = setInterval(() => this.#dispatch({ kind: 'tick' }), tickMs)
     if (this.#escrow !== null) {
-      this.#stage = 'awaiting-funds'
       await this.#escrow.open(this.options.run, this.options.spec, this.#dependencies.clock.now())
       await this.#escrow.funded(this.#abort.signal)
       this.#note('FUNDED', null, 'the escrow holds what the run can pay')
@@ -180,9 +183,15 @@ export class RunCoordinator {
     const { run, rules, money } = this.options
     if (!this.knows(worker) && this.#stage === 'over') return null
     const members = this.#dependencies.members()
-    const peers = [...this.#state.members.keys()].flatMap((id) => {
+    const now = this.#dependencies.clock.now()
+    // Whoever takes part comes first: strangers who only joined must not crowd them out.
+    const ready = (id: WorkerId) => this.#state.members.get(id)?.status === 'ready'
+    const ids = [...this.#state.members.keys()].sort((a, b) => Number(ready(b)) - Number(ready(a)))
+    const peers = ids.flatMap((id) => {
       const known = members.get(id)
-      return known === undefined || id === worker ? [] : [{ id, addresses: [...known.addresses] }]
+      // Nobody is sent to dial those that are gone; who comes back is in the next assignment.
+      if (known === undefined || id === worker || !isAlive(known, now)) return []
+      return [{ id, addresses: known.addresses.slice(0, addressesTold) }]
     })
     return {
       run,
@@ -285,12 +294,15 @@ export class RunCoordinator {
     this.#announcement = data
     // Gossip that fails is repeated in every answer to a heartbeat.
     this.#dependencies.network.publish(topicOf(this.options.run), data).catch((error: unknown) => {
-      this.#note('PUBLISH_FAILED', null, String(error))
+      if (!this.#abort.signal.aborted) this.#note('PUBLISH_FAILED', null, String(error))
     })
   }
 
   async #publish(manifest: RoundManifest): Promise<void> {
     const { network, blocks } = this.#dependencies
+    // Audits lag behind training by one epoch at most: what they ask of workers is kept for two (worker-run.ts).
+    if (manifest.closesEpoch) await this.#settling
+    this.#abort.signal.throwIfAborted()
     const block = await signManifest(manifest, network.self, (bytes) => network.sign(bytes))
     const cid = contentId(block, 'raw')
     await blocks.put(cid, block)

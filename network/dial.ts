@@ -39,7 +39,7 @@ function dialError(address: string, cause: unknown): MurmurError {
     })
   const why = all.map((error) => (error instanceof Error ? error.message : String(error))).join('; ')
   return new MurmurError('BOOTSTRAP_UNREACHABLE', {
-    message: `nobody answers at ${address}: ${why || 'no reason given'}`,
+    message: `nobody answers at ${address.slice(0, 200)}: ${why.slice(0, 300) || 'no reason given'}`,
     next: 'check that the node runs there and that its port can be reached from here, or dial another address',
     exit: 'unreachable',
     details: { address },

@@ -196,7 +196,8 @@ function listenError(listen: readonly string[], cause: unknown): MurmurError {
       cause,
     })
   return new MurmurError('LISTEN_FAILED', {
-    message: `cannot listen on ${listen.join(', ')}: ${text.trim()}`,
+    // libp2p's text holds the stacks of all its causes: what the system said is its only line of use.
+    message: `cannot listen on ${listen.join(', ')}: ${/\b(E[A-Z]+): [^\n]*/.exec(text)?.[0] ?? text.split('\n')[0]}`,
     next: 'listen on an address of this host, such as /ip4/0.0.0.0/tcp/4101',
     cause,
   })

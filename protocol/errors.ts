@@ -11,6 +11,8 @@ export const exitCodes = {
   reverted: 8,
   version: 9,
   timeout: 10,
+  /** 128 + SIGINT, as shells have it. */
+  interrupted: 130,
 } as const
 
 export type ExitKind = keyof typeof exitCodes

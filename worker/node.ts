@@ -41,6 +41,8 @@ const fetchTimeoutMs = 60_000
 /** A head that is gone is called again this often, for this long, before the worker gives up. */
 const reconnectMs = 2_000
 const giveUpMs = 120_000
+/** A peer that could not be reached is not dialled with every heartbeat: its address may be anybody's. */
+const redialMs = 5_000
 
 /** A worker's life: dial out, join, heartbeat, train what is assigned, claim what was earned. */
 export class WorkerNode {
@@ -54,6 +56,8 @@ export class WorkerNode {
   #run: { readonly id: RunId; readonly context: RunContext | null; readonly run: WorkerRun | null } | null =
     null
   #peers: readonly WorkerId[] = []
+  /** When peers were last dialled. */
+  #dialled = new Map<WorkerId, number>()
   #claiming: Promise<void> | null = null
   #lastError = ''
 
@@ -184,9 +188,12 @@ export class WorkerNode {
     const { network } = this.#dependencies
     const connected = new Set(network.connectedPeers())
     this.#peers = [...peers.map(({ id }) => id), this.#head!]
+    const now = this.#dependencies.clock.now()
+    this.#dialled = new Map([...this.#dialled].filter(([, at]) => now - at < redialMs))
     for (const { id, addresses } of peers) {
       const [address] = addresses
-      if (connected.has(id) || address === undefined || id < network.self) continue
+      if (connected.has(id) || address === undefined || id < network.self || this.#dialled.has(id)) continue
+      this.#dialled.set(id, now)
       // One side dials: the one with the smaller id. Both would race for the same connection.
       network.dial(address, AbortSignal.timeout(dialTimeoutMs)).catch((error: unknown) => {
         this.#log('PEER_UNREACHABLE', describe(error))

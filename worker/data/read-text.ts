@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { constants, open } from 'node:fs/promises'
 import { MurmurError } from '../../protocol/errors.ts'
 
 /** A whole corpus is held in memory while it is cut into shards; 256 MiB is a year of one small GPU's bytes. */
@@ -16,7 +16,8 @@ export interface ReadTextOptions {
 export async function readText(path: string, options: ReadTextOptions = {}): Promise<Uint8Array> {
   const maxBytes = options.maxBytes ?? maxTextBytes
   try {
-    await using file = await open(path)
+    // Without O_NONBLOCK, opening a named pipe waits for a writer.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const { size, isFile } = await file.stat().then((stat) => ({ size: stat.size, isFile: stat.isFile() }))
     if (!isFile) {
       throw refused(

@@ -191,7 +191,11 @@ describe('opening a round', () => {
     const worker = new VirtualWorker()
     expect(worker.open(5)).toEqual([{ kind: 'catch-up', target: manifestCid(4) }])
     expect(worker.open(5)).toEqual([])
-    expect(kinds(worker.caughtUp(5))).toEqual(['train'])
+    // Others learn that this replica is whole again even when it goes straight into the next round.
+    expect(worker.caughtUp(5)).toMatchObject([
+      { kind: 'publish', message: { body: { kind: 'stateRoot', round: 4, root: root(5) } } },
+      { kind: 'train', round: 5 },
+    ])
   })
 
   test('missed rounds while training: the training is stopped first', () => {
@@ -205,8 +209,11 @@ describe('opening a round', () => {
     const worker = new VirtualWorker()
     worker.open(2)
     worker.open(4)
-    expect(worker.caughtUp(2)).toEqual([{ kind: 'catch-up', target: manifestCid(3) }])
-    expect(kinds(worker.caughtUp(4))).toEqual(['train'])
+    expect(worker.caughtUp(2)).toMatchObject([
+      { kind: 'publish' },
+      { kind: 'catch-up', target: manifestCid(3) },
+    ])
+    expect(kinds(worker.caughtUp(4))).toEqual(['publish', 'train'])
   })
 
   test('a catch-up that fails is noted, and tried again at the next announcement', () => {
@@ -383,7 +390,7 @@ describe('the end', () => {
       { kind: 'stop-training' },
       { kind: 'catch-up', target: manifestCid(3) },
     ])
-    expect(worker.caughtUp(4)).toEqual([{ kind: 'end', reason: 'done' }])
+    expect(worker.caughtUp(4)).toMatchObject([{ kind: 'publish' }, { kind: 'end', reason: 'done' }])
     expect(worker.state).toMatchObject({ round: 4, stateRoot: root(4) })
   })
 
@@ -391,10 +398,13 @@ describe('the end', () => {
     const worker = new VirtualWorker()
     worker.open(2)
     worker.hear(end(4))
-    expect(worker.caughtUp(2)).toEqual([{ kind: 'catch-up', target: manifestCid(3) }])
+    expect(worker.caughtUp(2)).toMatchObject([
+      { kind: 'publish' },
+      { kind: 'catch-up', target: manifestCid(3) },
+    ])
     worker.send({ kind: 'catch-up-failed', text: 'no peers' })
     expect(kinds(worker.hear(end(4)))).toEqual(['catch-up'])
-    expect(kinds(worker.caughtUp(4))).toEqual(['end'])
+    expect(kinds(worker.caughtUp(4))).toEqual(['publish', 'end'])
   })
 })
 

@@ -195,7 +195,13 @@ function onCaughtUp(
 ): WorkerStepResult {
   if (state.phase.kind !== 'catching-up') return only(state)
   const { round, stateRoot, newest } = event
-  return resume({ ...state, round, stateRoot, newest })
+  const rebuilt: WorkerState = { ...state, round, stateRoot, newest }
+  if (round === 0) return resume(rebuilt)
+  // Its own root of that round was never told, or was another: this one says that the replica is whole again.
+  return resume(rebuilt, {
+    kind: 'publish',
+    message: gossip(state, { kind: 'stateRoot', round: round - 1, root: stateRoot, checkpoint: null }),
+  })
 }
 
 /** The run is over: leaves with the final weights, so not before the last round is applied. */
