@@ -1,23 +1,18 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Account } from 'viem'
-import { compressorOf } from '../aggregation/compressor-of.ts'
-import { stateRoot } from '../aggregation/state-root.ts'
-import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts'
+import type { ChainConfig } from '../chain/escrow.ts'
 import { verifyPayoutBinding } from '../chain/payout-binding.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { readRunModel } from '../program/run-model.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import { type Address, type CidText, cidText, type Hash, type RunId, type WorkerId } from '../protocol/ids.ts'
+import { type Address, type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
 import { maxRequestBytes } from '../protocol/limits.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import type { ClusterReport, RunReport } from '../protocol/report.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { decode, encode, type HeadReply, type HeadRequest } from '../protocol/wire.ts'
-import { emptyLocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
-import { traceLength } from '../verification/trace.ts'
 import { disconnected, heard, heartbeatMs, isAlive, joined, left, type Members } from './members.ts'
-import { HeadReplica } from './replica.ts'
-import { digestHash, type RunAuditor, RunCoordinator } from './run.ts'
+import { type HeadChain, type OpenRunDependencies, openRun } from './open-run.ts'
+import type { RunCoordinator } from './run.ts'
 import type { RunArchive } from './run-archive.ts'
 
 export interface HeadOptions {
@@ -25,7 +20,7 @@ export interface HeadOptions {
   readonly token: string
   readonly version: string
   /** Where runs are paid, and by whom epochs are posted; null runs unpaid. */
-  readonly chain: { readonly config: ChainConfig; readonly account: Account } | null
+  readonly chain: HeadChain | null
 }
 
 export interface HeadDependencies {
@@ -34,14 +29,7 @@ export interface HeadDependencies {
   readonly archive: RunArchive
   readonly clock: Clock
   log(code: string, text: string): void
-  /** Makes what executes programs for one run: wired in by whoever starts the head, as it needs an engine. */
-  createAuditor(run: RunId, facts: AuditorFacts): Promise<RunAuditor>
-}
-
-/** What an auditor has to ask the head. */
-export interface AuditorFacts {
-  engineClassOf(worker: WorkerId): string
-  manifestOf(round: number): CidText
+  readonly createAuditor: OpenRunDependencies['createAuditor']
 }
 
 /** Runs waiting for their turn: each holds only its spec. */
@@ -152,61 +140,13 @@ export class Head {
 
   async #activate(run: RunId, spec: RunSpec): Promise<void> {
     await this.#active?.close()
-    const { network, store, clock, archive, log, createAuditor } = this.#dependencies
-    const model = readRunModel(await this.#block(spec.programs.training))
-    const theta = model.initialWeights(spec.train.seed)
-    const { train, workers, timing, averaging, audit } = spec
-    let parent: CidText | null = null
-    const replica = new HeadReplica(theta, 3 * train.roundsPerEpoch, {
-      compressor: compressorOf(averaging),
-      outerLearningRate: averaging.outerLearningRate,
-      fetchTimeoutMs: timing.fetchTimeoutMs,
-      fetch: async (worker, cid, maxBytes, signal) => {
-        const bytes = await network.fetchBlock([worker], cid, { signal, maxBytes })
-        await store.blocks.put(cid, bytes)
-        return bytes
-      },
-      writeCheckpoint: async (params, round) => {
-        const epoch = Math.floor(round / train.roundsPerEpoch)
-        const links = { run, program: spec.programs.training, data: spec.data, round, epoch, parent }
-        parent = (await store.writeCheckpoint(params, model.table, links)).manifestCid
-        return parent
-      },
+    const { clock, archive } = this.#dependencies
+    const program = await this.#block(spec.programs.training)
+    const coordinator = await openRun(run, spec, program, {
+      ...this.#dependencies,
+      chain: this.#options.chain,
+      members: () => this.#members,
     })
-    const facts: AuditorFacts = {
-      engineClassOf: (worker) => this.#members.get(worker)?.engineClass ?? '',
-      manifestOf: (round) => coordinator.manifestOf(round),
-    }
-    const auditor = await createAuditor(run, facts)
-    const coordinator: RunCoordinator = new RunCoordinator(
-      {
-        run,
-        spec,
-        parameterCount: model.parameterCount,
-        money: this.#moneyOf(run, spec),
-        rules: {
-          run,
-          head: network.self,
-          term: 1,
-          rounds: train.roundsPerEpoch * train.epochs,
-          roundsPerEpoch: train.roundsPerEpoch,
-          traceLeaves: traceLength(audit.segments),
-          tokensPerRound: train.innerSteps * train.batch * spec.model.context,
-          minWorkers: workers.min,
-          maxWorkers: workers.max,
-          quorum: workers.quorum,
-          warmupTimeoutMs: timing.warmupTimeoutMs,
-          trainTimeoutMs: timing.trainTimeoutMs,
-          commitGraceMs: timing.commitGraceMs,
-          revealTimeoutMs: timing.revealTimeoutMs,
-          initialRoot: stateRoot(theta),
-          emptyLocalState: localStateDigest(
-            packLocalState(emptyLocalState(model.parameterCount, model.moments)),
-          ),
-        },
-      },
-      { network, clock, blocks: store.blocks, replica, auditor, members: () => this.#members, log },
-    )
     this.#active = coordinator
     coordinator.start()
     for (const member of this.#members.values()) {
@@ -216,21 +156,6 @@ export class Head {
       await archive.keep(await coordinator.report())
       if (this.#queue.length > 0) this.#activateNext()
     })
-  }
-
-  #moneyOf(run: RunId, spec: RunSpec) {
-    const { chain } = this.#options
-    if (spec.reward === null || chain === null) return null
-    const { config, account } = chain
-    const escrowRun: Hash = escrowRunId(account.address, digestHash(cidText(run)))
-    return {
-      escrow: connectEscrow(config, account),
-      context: { chainId: config.chainId, escrow: config.escrow, escrowRun },
-      epochReward: BigInt(spec.reward.perEpochWei),
-      rpcUrl: config.rpcUrl,
-      chainId: config.chainId,
-      token: config.token,
-    }
   }
 
   async report(run: RunId): Promise<RunReport | undefined> {

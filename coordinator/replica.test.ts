@@ -28,9 +28,9 @@ const revealOf = (worker: WorkerId, bytes: Uint8Array, contributionBytes = bytes
 
 const unavailable = (code: string) => new MurmurError(code, { message: 'not here', next: 'none' })
 
-function replicaOf(served: readonly Uint8Array[], keepRounds = 2): HeadReplica {
+function replicaOf(served: readonly Uint8Array[]): HeadReplica {
   const blocks = new Map<CidText, Uint8Array>(served.map((bytes) => [contentId(bytes, 'raw'), bytes]))
-  return new HeadReplica(new Float32Array(parameterCount), keepRounds, {
+  return new HeadReplica(new Float32Array(parameterCount), {
     compressor,
     outerLearningRate: 1,
     fetchTimeoutMs: 60_000,
@@ -72,7 +72,7 @@ test('what cannot be had, or is not admitted, is refused with its reason; the re
   expect(result.checkpoint).toBe(cidOf(`0 ${result.stateRoot}`))
 })
 
-test('a void round leaves θ as it is; the starts of recent rounds are kept', async () => {
+test('a void round leaves θ as it is; starts of rounds are kept until their epoch is settled', async () => {
   const replica = replicaOf([good, other])
   const start = replica.theta
   const first = await replica.aggregate(0, [revealOf(peer(1), good)], false, signal)
@@ -81,7 +81,8 @@ test('a void round leaves θ as it is; the starts of recent rounds are kept', as
   expect(replica.startOf(0)).toBe(start)
   expect(stateRoot(replica.startOf(1)!)).toBe(first.stateRoot)
   await replica.aggregate(2, [], false, signal)
-  expect(replica.startOf(0)).toBeUndefined()
+  replica.forgetBefore(2)
+  expect([replica.startOf(0), replica.startOf(1)]).toEqual([undefined, undefined])
   expect(replica.startOf(3)).toBe(replica.theta)
 })
 

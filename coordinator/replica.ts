@@ -19,17 +19,16 @@ type Aggregated = Extract<RoundEvent, { kind: 'aggregated' }>
 
 /**
  * The head's own copy of θ: it fetches what was revealed (so that nothing is admitted that others could not get),
- * admits, aggregates, and knows the root that it signs. It keeps the θ each recent round started from for audits.
+ * admits, aggregates, and knows the root that it signs. It keeps the θ each round started from until its epoch is settled,
+ * since an audit begins there.
  */
 export class HeadReplica {
   #theta: Float32Array
   readonly #starts = new Map<number, Float32Array>()
-  readonly #keepRounds: number
   readonly #dependencies: ReplicaDependencies
 
-  constructor(theta: Float32Array, keepRounds: number, dependencies: ReplicaDependencies) {
+  constructor(theta: Float32Array, dependencies: ReplicaDependencies) {
     this.#theta = theta
-    this.#keepRounds = keepRounds
     this.#dependencies = dependencies
     this.#starts.set(0, theta)
   }
@@ -38,9 +37,14 @@ export class HeadReplica {
     return this.#theta
   }
 
-  /** θ at the start of a recent round. */
+  /** θ at the start of a round whose epoch is not settled yet. */
   startOf(round: number): Float32Array | undefined {
     return this.#starts.get(round)
+  }
+
+  /** Lets go of what rounds before `round` started from: their epochs are settled. */
+  forgetBefore(round: number): void {
+    for (const kept of [...this.#starts.keys()]) if (kept < round) this.#starts.delete(kept)
   }
 
   async aggregate(
@@ -62,7 +66,6 @@ export class HeadReplica {
       : null
     this.#theta = next.theta
     this.#starts.set(round + 1, next.theta)
-    this.#starts.delete(round - this.#keepRounds)
     return {
       kind: 'aggregated',
       round,

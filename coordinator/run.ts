@@ -9,6 +9,7 @@ import type { RunSpec } from '../protocol/run-spec.ts'
 import { topicOf } from '../protocol/topic.ts'
 import { type Assignment, decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
+import { EpochQueue } from './epoch-queue.ts'
 import { EscrowWatch } from './escrow-watch.ts'
 import { isAlive, type Members, type Telemetry } from './members.ts'
 import type { HeadReplica } from './replica.ts'
@@ -27,9 +28,6 @@ import { type RunMoney, Settlement } from './settlement.ts'
 const tickMs = 200
 /** Of each peer in an assignment. All eight that a join may bring, of 32 peers, would be longer than an answer may be. */
 const addressesTold = 2
-/** A settlement that cannot reach the chain is tried again this often, this many times: half an hour. */
-const settlementRetryMs = 5_000
-const settlementTries = 360
 
 export interface RunOptions {
   readonly run: RunId
@@ -70,11 +68,10 @@ export class RunCoordinator {
   readonly #book = new RunBook()
   readonly #abort = new AbortController()
   readonly #escrow: EscrowWatch | null
-  readonly #settlement: Settlement
+  readonly #epochs: EpochQueue
   #state: RoundState
   #stage: 'awaiting-funds' | 'rounds' | 'settling' | 'over' = 'rounds'
   #announcement: Uint8Array = new Uint8Array()
-  #settling: Promise<void> = Promise.resolve()
   #error: RunReport['error'] = null
   #timer: NodeJS.Timeout | undefined
   readonly #submittedAt: number
@@ -91,7 +88,7 @@ export class RunCoordinator {
     this.#escrow = money === null ? null : new EscrowWatch(money, BigInt(spec.train.epochs))
     // From the first moment: workers that join before the escrow is open must not begin unpaid.
     if (this.#escrow !== null) this.#stage = 'awaiting-funds'
-    this.#settlement = new Settlement({
+    const settlement = new Settlement({
       run: options.run,
       blocks: dependencies.blocks,
       money,
@@ -105,6 +102,19 @@ export class RunCoordinator {
       audit: (candidate, manifests) => this.#audit(candidate, manifests),
       eject: (worker, code) => this.#dispatch({ kind: 'eject', worker, code }),
       isEjected: (worker) => this.#state.members.get(worker)?.status === 'ejected',
+    })
+    this.#epochs = new EpochQueue({
+      settlement,
+      book: this.#book,
+      replica: dependencies.replica,
+      roundsPerEpoch: options.rules.roundsPerEpoch,
+      signal: this.#abort.signal,
+      evaluate: (theta) => dependencies.auditor.evaluate(theta),
+      note: (code, text) => this.#note(code, null, text),
+      failed: (error) => {
+        this.#noteError(error)
+        this.#error ??= describe(error)
+      },
     })
   }
 
@@ -234,7 +244,7 @@ export class RunCoordinator {
     this.#abort.abort(new Error('the head is shutting down'))
     clearInterval(this.#timer)
     this.#dependencies.network.unsubscribe(topicOf(this.options.run))
-    await this.#settling.catch(() => {})
+    await this.#epochs.idle()
     await this.#dependencies.auditor.close()
   }
 
@@ -265,11 +275,11 @@ export class RunCoordinator {
         this.#background(() => this.#publish(effect.manifest))
         return
       case 'close-epoch':
-        this.#settling = this.#settling.then(() => this.#settle(effect.epoch, effect.lastManifest))
+        this.#epochs.settle(effect.epoch, effect.lastManifest)
         return
       case 'end':
         this.#stage = 'settling'
-        this.#settling = this.#settling.then(() => this.#finish())
+        this.#epochs.afterwards(() => this.#finish())
         return
       case 'fail':
         this.#error = {
@@ -278,7 +288,7 @@ export class RunCoordinator {
           next: 'see `murmur status` and the head’s log',
         }
         this.#stage = 'settling'
-        this.#settling = this.#settling.then(() => this.#finish())
+        this.#epochs.afterwards(() => this.#finish())
         return
       case 'note':
         this.#note(effect.code, effect.worker, `round ${effect.round}: ${effect.text}`)
@@ -301,7 +311,7 @@ export class RunCoordinator {
   async #publish(manifest: RoundManifest): Promise<void> {
     const { network, blocks } = this.#dependencies
     // Audits lag behind training by one epoch at most: what they ask of workers is kept for two (worker-run.ts).
-    if (manifest.closesEpoch) await this.#settling
+    if (manifest.closesEpoch) await this.#epochs.idle()
     this.#abort.signal.throwIfAborted()
     const block = await signManifest(manifest, network.self, (bytes) => network.sign(bytes))
     const cid = contentId(block, 'raw')
@@ -314,42 +324,6 @@ export class RunCoordinator {
     const theta = this.#dependencies.replica.startOf(candidate.round)
     invariant(theta !== undefined, `θ of round ${candidate.round} is kept until its epoch is settled`)
     return await this.#dependencies.auditor.audit(candidate, manifests, theta)
-  }
-
-  async #settle(epoch: number, lastManifest: CidText): Promise<void> {
-    const { auditor, replica } = this.#dependencies
-    const theta = replica.startOf((epoch + 1) * this.options.rules.roundsPerEpoch)
-    try {
-      const settled = await this.#tried(() =>
-        this.#settlement.settle(epoch, lastManifest, this.#book.manifestsOf(epoch), this.#abort.signal),
-      )
-      this.#book.addEpoch(settled.report, settled.tokens, settled.earned)
-      this.#note('EPOCH_SETTLED', null, `epoch ${epoch}: ${settled.report.audits.length} audited`)
-      if (theta !== undefined) this.#book.addEvaluation(epoch, await auditor.evaluate(theta))
-    } catch (error) {
-      if (this.#abort.signal.aborted) return
-      this.#noteError(error)
-      this.#error ??= describe(error)
-    }
-  }
-
-  /** The chain may be away for a while: training does not wait for it, and nothing is lost by trying again. */
-  async #tried<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work()
-      } catch (error) {
-        if (!isMurmurError(error, 'RPC_UNREACHABLE') || attempt >= settlementTries) throw error
-        this.#note(error.code, null, `${error.message}; trying again`)
-        await new Promise<void>((resolve, reject) => {
-          const timer = setTimeout(resolve, settlementRetryMs)
-          this.#abort.signal.addEventListener('abort', () => {
-            clearTimeout(timer)
-            reject(this.#abort.signal.reason)
-          })
-        })
-      }
-    }
   }
 
   async #finish(): Promise<void> {

@@ -54,7 +54,7 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
     return router
   }
 
-  const judged = (judge: Judge, message: Message): TopicValidatorResult => {
+  const judged = (relayer: string, judge: Judge, message: Message): TopicValidatorResult => {
     if (message.type !== 'signed' || message.data.length > networkLimits.gossipBytes)
       return TopicValidatorResult.Reject
     const author = message.from.toString()
@@ -72,7 +72,10 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
       authors.take(author)
       return TopicValidatorResult.Accept
     }
-    return verdict === 'ignore' ? TopicValidatorResult.Ignore : TopicValidatorResult.Reject
+    // A relay may know less than this node and mean well: only an author pays for what it says.
+    return verdict === 'reject' && relayer === author
+      ? TopicValidatorResult.Reject
+      : TopicValidatorResult.Ignore
   }
 
   return {
@@ -94,7 +97,7 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
         })
       joined.set(topic, listener)
       scores?.add(topic)
-      running().topicValidators.set(topic, (_relayer, message) => judged(judge, message))
+      running().topicValidators.set(topic, (relayer, message) => judged(relayer.toString(), judge, message))
       running().subscribe(topic)
     },
     unsubscribe(topic) {

@@ -4,7 +4,6 @@ import { isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
 import { openManifest, readManifest } from '../protocol/manifest.ts'
-import type { BlockStore, Network } from '../protocol/ports.ts'
 import { decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import {
   emptyLocalState,
@@ -16,6 +15,7 @@ import { rebuild } from './catch-up.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import { initialWorkerState, type WorkerEffect, type WorkerEvent, type WorkerState } from './round/state.ts'
 import { outstanding, step } from './round/step.ts'
+import { RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
 import { fetchShards, type RunContext } from './run-context.ts'
 import { trainRound } from './train-round.ts'
 
@@ -26,12 +26,8 @@ export interface WorkerRunOptions {
   readonly topic: string
 }
 
-export interface WorkerRunDependencies {
-  readonly network: Network
-  readonly blocks: BlockStore
+export interface WorkerRunDependencies extends RunBlocksDependencies {
   readonly session: TrainingSession
-  /** Peers of the run to fetch from, the head last. */
-  peers(): readonly WorkerId[]
   /** 32 random bytes. */
   randomSalt(): Hash
   now(): number
@@ -49,14 +45,12 @@ interface Pending {
   readonly digest: Hash
 }
 
-const fetchTimeoutMs = 30_000
-
 /** One run on a worker: feeds the round state machine and performs its effects. */
 export class WorkerRun {
   readonly #options: WorkerRunOptions
   readonly #dependencies: WorkerRunDependencies
   readonly #abort = new AbortController()
-  readonly #kept: { readonly round: number; readonly cid: CidText }[] = []
+  readonly #blocks: RunBlocks
   #state: WorkerState
   #theta: Float32Array
   #local: LocalState
@@ -74,6 +68,8 @@ export class WorkerRun {
   private constructor(options: WorkerRunOptions, dependencies: WorkerRunDependencies, start: Start) {
     this.#options = options
     this.#dependencies = dependencies
+    // What audits of this epoch and the one before may ask for.
+    this.#blocks = new RunBlocks(2 * options.context.spec.train.roundsPerEpoch, dependencies)
     this.#theta = start.theta
     this.#checkpoint = start.checkpoint
     this.#local = start.local
@@ -211,13 +207,13 @@ export class WorkerRun {
 
   #train(round: number, slot: number, memberCount: number): void {
     const { context } = this.#options
-    const { blocks, session, randomSalt, now, train = trainRound } = this.#dependencies
+    const { session, randomSalt, now, train = trainRound } = this.#dependencies
     const training = new AbortController()
     this.#training = training
     const signal = AbortSignal.any([training.signal, this.#abort.signal])
     const work = async () => {
       const shards = await fetchShards(context, { slot, members: memberCount }, (cid, maxBytes) =>
-        this.#fetch(cid, maxBytes, signal),
+        this.#blocks.fetch(cid, maxBytes, signal),
       )
       const started = now()
       const { spec, compressor } = context
@@ -244,10 +240,14 @@ export class WorkerRun {
         },
       )
       const contribution = contentId(output.contribution, 'raw')
-      await blocks.put(contribution, output.contribution)
       const localCid = contentId(output.localBlock, 'raw')
-      await blocks.put(localCid, output.localBlock)
-      await this.#forgetOld(round, [contribution, localCid])
+      await this.#blocks.keep(
+        round,
+        new Map([
+          [contribution, output.contribution],
+          [localCid, output.localBlock],
+        ]),
+      )
       signal.throwIfAborted()
       this.#pending = { round, local: output.local, digest: output.trace.at(-1)! }
       this.#dispatch({
@@ -281,11 +281,11 @@ export class WorkerRun {
       await blocks.put(contentId(signed, 'raw'), signed)
       const contributions = await Promise.all(
         entries.map(async ({ contribution, contributionBytes, tokens, worker }) => {
-          const bytes = await this.#fetch(contribution, contributionBytes, this.#abort.signal, worker)
-          await blocks.put(contribution, bytes)
-          return { bytes, tokens }
+          const bytes = await this.#blocks.fetch(contribution, contributionBytes, this.#abort.signal, worker)
+          return { cid: contribution, bytes, tokens }
         }),
       )
+      await this.#blocks.keep(round, new Map(contributions.map(({ cid, bytes }) => [cid, bytes])))
       const updates = decodeContributions(context.compressor, this.#theta.length, contributions)
       const next = applyRound(this.#theta, updates, context.spec.averaging.outerLearningRate)
       const right = next.stateRoot === manifest.stateRoot
@@ -349,30 +349,6 @@ export class WorkerRun {
         'LOCAL_STATE_RESET',
         'starting again from an empty optimizer state and error feedback',
       )
-    }
-  }
-
-  /** From this node's own store, else from the peers of the run, `first` before the others. */
-  async #fetch(cid: CidText, maxBytes: number, signal: AbortSignal, first?: WorkerId): Promise<Uint8Array> {
-    const { blocks, network, peers } = this.#dependencies
-    const own = await blocks.get(cid)
-    if (own !== undefined) return own
-    const others = peers().filter((peer) => peer !== first)
-    const order = first === undefined || first === network.self ? others : [first, ...others]
-    const bytes = await network.fetchBlock(order, cid, {
-      signal: AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)]),
-      maxBytes,
-    })
-    await blocks.put(cid, bytes)
-    return bytes
-  }
-
-  /** Keeps what an auditor may still ask for: the blocks of this epoch and the one before. */
-  async #forgetOld(round: number, added: readonly CidText[]): Promise<void> {
-    for (const cid of added) this.#kept.push({ round, cid })
-    const oldest = round - 2 * this.#options.context.spec.train.roundsPerEpoch
-    while (this.#kept.length > 0 && this.#kept[0]!.round < oldest) {
-      await this.#dependencies.blocks.delete(this.#kept.shift()!.cid)
     }
   }
 }

@@ -1,0 +1,78 @@
+import { parseEther } from 'viem'
+import { expect, test } from 'vitest'
+import { openStore } from '../checkpoints/store.ts'
+import { headFolder } from '../cli/home.ts'
+import { trainRound } from '../worker/train-round.ts'
+import { patient, startCluster } from './cluster.ts'
+import { expectSolvent, shareOf } from './pay.ts'
+import { tinyRunFile } from './tiny-run.ts'
+
+const perEpoch = '90'
+
+test('a run from its escrow to the last claim, with a worker that joins on the way', patient, async () => {
+  await using cluster = await startCluster({ paid: true })
+  // Round 1 is not finished before the newcomer is ready, so that it is in round 2 for certain.
+  const newcomerReady = Promise.withResolvers<void>()
+  const train: typeof trainRound = async (inputs, signal, onStep) => {
+    if (inputs.round === 1) await newcomerReady.promise
+    return await trainRound(inputs, signal, onStep)
+  }
+  const founders = [
+    await cluster.addWorker({ train }),
+    await cluster.addWorker({ train }),
+    await cluster.addWorker({ train }),
+  ]
+  const run = await cluster.submit(
+    await tinyRunFile(cluster.home, { perEpoch, audit: { roundsPerEpoch: 2 } }),
+    1n,
+  )
+  await cluster.watch(run, 'round 0 to be over', ({ rounds }) => rounds.length === 1)
+  const newcomer = await cluster.addWorker()
+  await cluster.watch(run, 'the newcomer to have caught up', ({ workers }) =>
+    workers.some(({ id, status }) => id === newcomer.id && status === 'ready'),
+  )
+  newcomerReady.resolve()
+  const report = await cluster.finished(run)
+
+  expect(report).toMatchObject({ phase: 'finished', error: null, round: 4 })
+  const all = [...founders, newcomer].map(({ id }) => id)
+  const early = founders.map(({ id }) => id)
+  for (const { round, admitted, refused, stateRoot, stateRoots, replicas } of report.rounds) {
+    expect(refused, `round ${round}`).toEqual([])
+    expect([...admitted].sort(), `round ${round}`).toEqual([...(round < 2 ? early : all)].sort())
+    // The newcomer's replica too: it tells the root that it rebuilt of round 0.
+    expect([...replicas].sort(), `round ${round}`).toEqual([...all].sort())
+    expect(new Set(stateRoots), `round ${round}`).toEqual(new Set([stateRoot]))
+  }
+
+  expect(report.epochs.map(({ audits }) => audits.length)).toEqual([2, 2])
+  for (const { verified, settled, audits, beacon } of report.epochs) {
+    expect({ verified, settled }).toEqual({ verified: true, settled: true })
+    expect(new Set(audits.map(({ code }) => code))).toEqual(new Set(['OK']))
+    expect(beacon).not.toBeNull()
+  }
+  for (const { id, earned } of report.workers) {
+    const due = [0, 1].reduce((sum, epoch) => sum + shareOf(report, id, epoch, parseEther(perEpoch)), 0n)
+    expect(BigInt(earned), id).toBe(due)
+  }
+  await expectSolvent(report, cluster.chain!)
+  expect(report.escrow!.refundable).toBe('1')
+
+  const written = report.checkpoints.map(({ cid }) => cid)
+  expect(written).toHaveLength(2)
+  for (const { id, store } of [...founders, newcomer]) {
+    const pinned = (await store.list()).map(({ cid }) => cid)
+    expect(pinned.sort(), id).toEqual([...written].sort())
+  }
+  const { before, after } = report.heldOutLossNats
+  expect(before! - after!).toBeGreaterThan(0.3)
+
+  await cluster.close()
+  const reopened = await openStore(headFolder(cluster.home))
+  for (const [epoch, cid] of written.entries()) {
+    const { manifest } = await reopened.readCheckpoint(cid)
+    const { round, stateRoot } = report.rounds[2 * epoch + 1]!
+    expect(manifest).toMatchObject({ run, epoch, round, stateRoot, parent: written[epoch - 1] ?? null })
+  }
+  await reopened.close()
+})
