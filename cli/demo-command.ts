@@ -110,15 +110,21 @@ async function fundFromThree(
   signal: AbortSignal,
 ): Promise<void> {
   invariant(chain !== null, 'the demo’s head has a devnet')
-  const report = await untilEscrowIsOpen(api, run, signal)
-  for (const [index, share] of fundingShares.entries()) {
-    signal.throwIfAborted()
-    const account = devAccount(devRoles.firstFunder + index)
-    const amount = (required * share) / 100n
-    await mintDevTokens(chain, account, account.address, amount)
-    await escrowOf(report, account).escrow.fund(report.escrow!.run, amount)
-    process.stderr.write(`funder ${index + 1} put in ${tokens(amount)}\n`)
-  }
+  const funders = fundingShares.map((share, index) => ({
+    account: devAccount(devRoles.firstFunder + index),
+    amount: (required * share) / 100n,
+  }))
+  const [report] = await Promise.all([
+    untilEscrowIsOpen(api, run, signal),
+    ...funders.map(({ account, amount }) => mintDevTokens(chain, account, account.address, amount)),
+  ])
+  await Promise.all(
+    funders.map(async ({ account, amount }, index) => {
+      const { escrow, place } = escrowOf(report, account)
+      await escrow.fund(place.run, amount)
+      process.stderr.write(`funder ${index + 1} put in ${tokens(amount)}\n`)
+    }),
+  )
 }
 
 async function untilEscrowIsOpen(api: ApiClient, run: RunId, signal: AbortSignal): Promise<RunReport> {

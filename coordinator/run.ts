@@ -133,7 +133,7 @@ export class RunCoordinator {
   }
 
   async #run(): Promise<void> {
-    const { network, replica, auditor } = this.#dependencies
+    const { network } = this.#dependencies
     const { run } = this.options
     await network.subscribe(
       topicOf(run),
@@ -149,7 +149,11 @@ export class RunCoordinator {
     }
     for (const worker of this.#waiting) this.#dispatch({ kind: 'join', worker })
     this.#waiting.clear()
-    const theta = replica.theta
+  }
+
+  /** What the model is before it has learnt anything: measured while the first round trains, which nobody waits for. */
+  async #measureBefore(theta: Float32Array): Promise<void> {
+    const { auditor } = this.#dependencies
     this.#book.heldOut = { ...this.#book.heldOut, before: await auditor.evaluate(theta) }
     this.#book.samples = { ...this.#book.samples, before: await auditor.sample(theta) }
   }
@@ -244,7 +248,8 @@ export class RunCoordinator {
     this.#abort.abort(new Error('the head is shutting down'))
     clearInterval(this.#timer)
     this.#dependencies.network.unsubscribe(topicOf(this.options.run))
-    await this.#epochs.idle()
+    // A transaction that is under way cannot be called back, and a chain that is gone may take long to say so:
+    // nobody waits for it here.
     await this.#dependencies.auditor.close()
   }
 
@@ -299,7 +304,11 @@ export class RunCoordinator {
   }
 
   #broadcast(message: Gossip): void {
-    if (message.body.kind === 'roundOpen') this.#startedAt ??= this.#dependencies.clock.now()
+    if (message.body.kind === 'roundOpen' && this.#startedAt === null) {
+      this.#startedAt = this.#dependencies.clock.now()
+      const theta = this.#dependencies.replica.theta
+      this.#background(() => this.#measureBefore(theta))
+    }
     const data = encode('Gossip', message)
     this.#announcement = data
     // Gossip that fails is repeated in every answer to a heartbeat.

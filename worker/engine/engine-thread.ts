@@ -34,11 +34,6 @@ async function open() {
 async function answer({ id, method, args }: EngineCall): Promise<void> {
   try {
     const session = await opening
-    if (method === 'close') {
-      await session.close()
-      port!.close()
-      return
-    }
     const member = session[method as keyof typeof session] as unknown
     const value =
       typeof member === 'function'
@@ -46,10 +41,6 @@ async function answer({ id, method, args }: EngineCall): Promise<void> {
         : member
     port!.postMessage({ id, value } satisfies EngineAnswer)
   } catch (error) {
-    if (method === 'close') {
-      port!.close()
-      return
-    }
     port!.postMessage({ id, error: describe(error) } satisfies EngineAnswer)
   }
 }

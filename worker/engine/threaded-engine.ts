@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
 import type { Engine, EvaluationSession, SamplingSession, TrainingSession } from './engine.ts'
@@ -112,10 +111,11 @@ async function openThread<T extends object>(data: EngineThreadData) {
     call,
     close: async () => {
       if (closed) return
+      // What the thread is in the middle of is finished first, and its session released; then the thread is ended.
+      const released = ask('close', [])
       closed = true
-      // The thread ends between two calls; what it is in the middle of is finished first and its answer dropped.
-      worker.postMessage({ id: -1, method: 'close', args: [] } satisfies EngineCall)
-      await once(worker, 'exit')
+      await released.catch(() => {})
+      await worker.terminate()
     },
   }
 }
