@@ -3,7 +3,7 @@
 /** Gossip carries only small things (docs/protocol.md, "Gossip"): a reveal or manifest of 64 members fits. */
 export const maxGossipBytes = 16 * 1024
 
-/** A join, a heartbeat or its answer: an assignment with the addresses of 256 peers fits. */
+/** A join, a heartbeat or its answer: an assignment with two addresses of each of 33 peers fits. */
 export const maxRequestBytes = 64 * 1024
 
 /** Members of one round: with them, a manifest of rounds of up to six segments is within the gossip bound. */
