@@ -73,6 +73,8 @@ export class RunCoordinator {
   #stage: 'awaiting-funds' | 'rounds' | 'settling' | 'over' = 'rounds'
   #announcement: Uint8Array = new Uint8Array()
   #error: RunReport['error'] = null
+  /** Why a finished round is not published yet. */
+  #held: string | null = null
   #timer: NodeJS.Timeout | undefined
   readonly #submittedAt: number
   #startedAt: number | null = null
@@ -320,7 +322,11 @@ export class RunCoordinator {
   async #publish(manifest: RoundManifest): Promise<void> {
     const { network, blocks } = this.#dependencies
     // Audits lag behind training by one epoch at most: what they ask of workers is kept for two (worker-run.ts).
-    if (manifest.closesEpoch) await this.#epochs.idle()
+    if (manifest.closesEpoch) {
+      this.#held = `epoch ${manifest.epoch} ends when the epochs before it are audited and settled`
+      await this.#epochs.idle()
+      this.#held = null
+    }
     this.#abort.signal.throwIfAborted()
     const block = await signManifest(manifest, network.self, (bytes) => network.sign(bytes))
     const cid = contentId(block, 'raw')
@@ -389,8 +395,7 @@ export class RunCoordinator {
       run: options.run,
       name: spec.name,
       phase: this.phase,
-      pending:
-        this.#stage === 'awaiting-funds' ? (this.#escrow?.pending() ?? null) : pendingReason(this.#state),
+      pending: this.pending,
       error: this.#error,
       submittedAt: this.#submittedAt,
       startedAt: this.#startedAt,
@@ -431,7 +436,8 @@ export class RunCoordinator {
   }
 
   get pending(): string | null {
-    return this.#stage === 'awaiting-funds' ? (this.#escrow?.pending() ?? null) : pendingReason(this.#state)
+    if (this.#stage === 'awaiting-funds') return this.#escrow?.pending() ?? null
+    return this.#held ?? pendingReason(this.#state)
   }
 }
 
