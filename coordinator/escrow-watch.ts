@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Accounting } from '../chain/escrow.ts'
-import { digestOf } from '../protocol/content-id.ts'
+import { digestHash } from '../protocol/content-id.ts'
 import { isMurmurError } from '../protocol/errors.ts'
 import { type Address, cidText, type RunId, type Wei } from '../protocol/ids.ts'
 import type { EscrowReport } from '../protocol/report.ts'
@@ -38,7 +38,7 @@ export class EscrowWatch {
     const { escrow, context, epochReward } = this.#money
     try {
       await escrow.createRun({
-        specDigest: `0x${Buffer.from(digestOf(cidText(run))).toString('hex')}`,
+        specDigest: digestHash(cidText(run)),
         epochReward,
         epochs: spec.train.epochs,
         disputeWindowSeconds: spec.reward?.disputeWindowSeconds ?? 0,

@@ -4,6 +4,7 @@ import { stateRoot } from '../aggregation/state-root.ts'
 import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
+import { digestHash } from '../protocol/content-id.ts'
 import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
@@ -12,7 +13,7 @@ import { traceLength } from '../verification/trace.ts'
 import type { Members } from './members.ts'
 import { HeadReplica } from './replica.ts'
 import type { RoundRules } from './round/state.ts'
-import { digestHash, type RunAuditor, RunCoordinator } from './run.ts'
+import { type RunAuditor, RunCoordinator } from './run.ts'
 
 /** Where runs are paid, and by whom epochs are posted. */
 export interface HeadChain {

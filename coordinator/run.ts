@@ -1,6 +1,6 @@
-import { contentId, digestOf } from '../protocol/content-id.ts'
+import { contentId } from '../protocol/content-id.ts'
 import { invariant, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
-import type { Address, CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
+import type { Address, CidText, RunId, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
 import { signManifest } from '../protocol/manifest.ts'
 import type { BlockStore, Clock, Network } from '../protocol/ports.ts'
@@ -448,8 +448,4 @@ function describe(error: unknown): { code: string; message: string; next: string
     message: error instanceof Error ? error.message : String(error),
     next: 'this is a fault of the head: see its log, and report it',
   }
-}
-
-export function digestHash(cid: CidText): Hash {
-  return `0x${Buffer.from(digestOf(cid)).toString('hex')}`
 }

@@ -3,7 +3,7 @@ import { getAddress, zeroHash } from 'viem'
 import type { Escrow } from '../chain/escrow-port.ts'
 import { dumpPayouts, type PayoutContext, payoutTree } from '../chain/payout-tree.ts'
 import { addEarnings, splitReward } from '../chain/reward.ts'
-import { contentId, digestOf } from '../protocol/content-id.ts'
+import { contentId, digestHash } from '../protocol/content-id.ts'
 import type { Address, CidText, Hash, RunId, Wei, WorkerId } from '../protocol/ids.ts'
 import type { BlockStore } from '../protocol/ports.ts'
 import type { AuditReport, EpochReport } from '../protocol/report.ts'
@@ -61,7 +61,7 @@ export class Settlement {
     signal: AbortSignal,
   ): Promise<SettledEpoch> {
     const { money, auditsPerEpoch, isEjected } = this.#dependencies
-    const history: Hash = `0x${Buffer.from(digestOf(lastManifest)).toString('hex')}`
+    const history: Hash = digestHash(lastManifest)
     const beacon = money === null ? null : await this.#beacon(money, epoch, history, signal)
     const candidates = manifests.flatMap(({ round, entries }) =>
       entries.map(({ worker }) => ({ worker, round })),
@@ -139,8 +139,7 @@ export class Settlement {
             epoch: report.epoch,
             payoutRoot: tree.root,
             cumulativeTotal: tree.total,
-            checkpoint:
-              checkpoint === null ? zeroHash : `0x${Buffer.from(digestOf(checkpoint)).toString('hex')}`,
+            checkpoint: checkpoint === null ? zeroHash : digestHash(checkpoint),
           })
     this.#cumulative = cumulative
     const paid = [...split.values()].reduce((sum, amount) => sum + amount, 0n)

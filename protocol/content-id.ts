@@ -3,7 +3,7 @@ import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import * as digest from 'multiformats/hashes/digest'
 import { MurmurError } from './errors.ts'
-import { type CidText, cidText } from './ids.ts'
+import { type CidText, cidText, type Hash } from './ids.ts'
 
 /** Multicodec codes (github.com/multiformats/multicodec, table.csv) of the only block kinds that this protocol has. */
 export const codecs = { raw: 0x55, 'dag-pb': 0x70, 'dag-cbor': 0x71 } as const
@@ -53,6 +53,11 @@ export function codecOf(cid: CidText): Codec {
 /** The 32 bytes of SHA-256 that a CID names. Throws CID_INVALID. */
 export function digestOf(cid: CidText): Uint8Array {
   return decode(cid).multihash.digest
+}
+
+/** The same as 0x-prefixed hex: how contracts and traces name a block. Throws CID_INVALID. */
+export function digestHash(cid: CidText): Hash {
+  return `0x${Buffer.from(digestOf(cid)).toString('hex')}`
 }
 
 /** True when `bytes` are the block that `cid` names. */

@@ -57,6 +57,12 @@ export function isMurmurError(error: unknown, code?: string): error is MurmurErr
   return error instanceof MurmurError && (code === undefined || error.code === code)
 }
 
+/** An error in one line, for logs: its code when it has one, and what it says. */
+export function errorText(error: unknown): string {
+  if (error instanceof MurmurError) return `${error.code}: ${error.message}`
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Broken invariants crash, in production too. */
 export function invariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`invariant broken: ${message}`)

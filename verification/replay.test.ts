@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sparseLoCo } from '../aggregation/sparse-loco.ts'
-import { contentId, digestOf } from '../protocol/content-id.ts'
+import { contentId, digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText, Hash } from '../protocol/ids.ts'
@@ -60,8 +60,6 @@ interface Trained {
   readonly entry: ManifestEntry
   readonly blocks: Map<CidText, Uint8Array>
 }
-
-const digestHash = (cid: CidText): Hash => `0x${Buffer.from(digestOf(cid)).toString('hex')}`
 
 /** A worker's round, and the blocks that it serves; `forge` is what it claims instead of what it did. */
 async function work(

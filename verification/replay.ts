@@ -1,6 +1,6 @@
 import type { Compressor } from '../aggregation/compressor.ts'
 import { toDense } from '../aggregation/sparse-update.ts'
-import { cidFromDigest, digestOf } from '../protocol/content-id.ts'
+import { cidFromDigest, digestHash } from '../protocol/content-id.ts'
 import { isMurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
@@ -159,4 +159,3 @@ function faultOfServing(error: unknown): Outcome['code'] {
 }
 
 const blockOf = (digest: Hash): CidText => cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw')
-const digestHash = (cid: CidText): Hash => `0x${Buffer.from(digestOf(cid)).toString('hex')}`

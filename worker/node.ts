@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { LocalAccount } from 'viem'
 import { signPayoutBinding } from '../chain/payout-binding.ts'
 import type { Store } from '../checkpoints/store.ts'
-import { isMurmurError, MurmurError } from '../protocol/errors.ts'
+import { errorText, isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
 import { maxRequestBytes } from '../protocol/limits.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
@@ -84,7 +84,7 @@ export class WorkerNode {
       } catch (error) {
         if (signal.aborted) break
         if (this.#dependencies.clock.now() - lastAnswer > giveUpMs) throw error
-        this.#log('HEAD_SILENT', `${describe(error)}; calling again`)
+        this.#log('HEAD_SILENT', `${errorText(error)}; calling again`)
         await sleep(reconnectMs, undefined, { signal }).catch(() => {})
         if (!signal.aborted) await this.#join().catch(() => {})
       }
@@ -196,7 +196,7 @@ export class WorkerNode {
       this.#dialled.set(id, now)
       // One side dials: the one with the smaller id. Both would race for the same connection.
       network.dial(address, AbortSignal.timeout(dialTimeoutMs)).catch((error: unknown) => {
-        this.#log('PEER_UNREACHABLE', describe(error))
+        this.#log('PEER_UNREACHABLE', errorText(error))
       })
     }
   }
@@ -237,7 +237,7 @@ export class WorkerNode {
     }
     work().catch((error: unknown) => {
       if (this.#abort.signal.aborted) return
-      this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', describe(error))
+      this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', errorText(error))
       // Forgotten, so that the next heartbeat's assignment tries again.
       this.#run = null
     })
@@ -275,7 +275,7 @@ export class WorkerNode {
         this.#log('CLAIMED', `${claimed.amount} wei to ${account.address}, ${claimed.gasUsed} gas`)
       })
       .catch((error: unknown) =>
-        this.#log(isMurmurError(error) ? error.code : 'CLAIM_FAILED', describe(error)),
+        this.#log(isMurmurError(error) ? error.code : 'CLAIM_FAILED', errorText(error)),
       )
       .finally(() => {
         this.#claiming = null
@@ -299,10 +299,3 @@ function unexpected(kind: string): MurmurError {
     exit: 'version',
   })
 }
-
-const describe = (error: unknown): string =>
-  error instanceof MurmurError
-    ? `${error.code}: ${error.message}`
-    : error instanceof Error
-      ? error.message
-      : String(error)

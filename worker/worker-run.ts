@@ -1,6 +1,6 @@
 import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
 import { contentId } from '../protocol/content-id.ts'
-import { isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
+import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
 import { openManifest, readManifest } from '../protocol/manifest.ts'
@@ -267,7 +267,7 @@ export class WorkerRun {
     this.#trained = this.#trained.then(work).catch((error: unknown) => {
       if (signal.aborted) return
       const code = isMurmurError(error) ? error.code : 'TRAINING_FAILED'
-      this.#dispatch({ kind: 'train-failed', round, code, text: describe(error) })
+      this.#dispatch({ kind: 'train-failed', round, code, text: errorText(error) })
     })
   }
 
@@ -305,7 +305,7 @@ export class WorkerRun {
       }
       this.#dispatch({ kind: 'applied', round, stateRoot: next.stateRoot, checkpoint })
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'apply-failed', round, text: describe(error) })
+      if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'apply-failed', round, text: errorText(error) })
     }
   }
 
@@ -322,7 +322,7 @@ export class WorkerRun {
       const { round, stateRoot, newest } = rebuilt
       this.#dispatch({ kind: 'caught-up', round, stateRoot, newest })
     } catch (error) {
-      if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'catch-up-failed', text: describe(error) })
+      if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'catch-up-failed', text: errorText(error) })
     }
   }
 
@@ -362,10 +362,3 @@ interface Start {
   readonly local: LocalState
   readonly localDigest: Hash
 }
-
-const describe = (error: unknown): string =>
-  error instanceof MurmurError
-    ? `${error.code}: ${error.message}`
-    : error instanceof Error
-      ? error.message
-      : String(error)
