@@ -1,6 +1,6 @@
 import type { Address, RunId, WorkerId } from '../protocol/ids.ts'
 
-/** A heartbeat is due this often; a worker that is silent for `deadMs` is lost (DESIGN: 2 s, dead at 15 s). */
+/** A heartbeat is due this often; a worker that is silent for `deadMs` is lost. */
 export const heartbeatMs = 2_000
 export const deadMs = 15_000
 /** After a connection is gone, how long a worker may take to come back before its round goes on without it. */
