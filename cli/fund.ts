@@ -22,10 +22,11 @@ export function addFund(program: Command): void {
       .command('fund')
       .description('put tokens into a run’s escrow; what is not earned comes back with `refund`')
       .argument('[run]', 'run id or name (default: the newest)')
-      .requiredOption('--amount <tokens>', 'whole tokens, decimals allowed'),
+      .requiredOption('--amount <tokens>', 'whole tokens, decimals allowed')
+      .option('--mint', 'on a devnet: make that many test tokens for the account first'),
   )
-    .addHelpText('after', '\nExample:\n  murmur fund moby --amount 150 --account 1')
-    .action(async (run: string | undefined, options: MoneyOptions & { amount: string }) => {
+    .addHelpText('after', '\nExample:\n  murmur fund moby --amount 150 --account 1 --mint')
+    .action(async (run: string | undefined, options: MoneyOptions & { amount: string; mint?: boolean }) => {
       const { fundCommand } = await import('./money-commands.ts')
       await fundCommand(run, options)
     })

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { mintDevTokens } from '../chain/deploy.ts'
 import { devAccount } from '../chain/devnet.ts'
 import type { RunId } from '../protocol/ids.ts'
 import type { RunReport } from '../protocol/report.ts'
@@ -109,9 +108,7 @@ test('nothing is final: nothing to claim, and that is no error', async () => {
 })
 
 test('no refund while the run goes on; after it, to those who funded it', async () => {
-  const { chain } = head.ready
-  await mintDevTokens(chain!, devAccount(1), devAccount(1).address, 4n * 10n ** 18n)
-  await fundCommand('paid', { ...asFunder(), amount: '4' })
+  await fundCommand('paid', { ...asFunder(), amount: '4', mint: true })
   await expect(refundCommand('paid', asFunder())).rejects.toMatchObject({
     code: 'TX_REVERTED',
     exit: 'reverted',

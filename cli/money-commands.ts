@@ -1,5 +1,6 @@
 import { isAddress, parseEther } from 'viem'
 import type { LocalAccount } from 'viem/accounts'
+import { mintDevTokens } from '../chain/deploy.ts'
 import type { ChainConfig } from '../chain/escrow.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { Address, Wei } from '../protocol/ids.ts'
@@ -8,7 +9,7 @@ import { claimEarnings } from '../worker/claim-earnings.ts'
 import { chosenAccount } from './accounts.ts'
 import { type ApiClient, chosenRun, connectApi } from './api-client.ts'
 import type { MoneyOptions } from './fund.ts'
-import { homeFolder, requireReady } from './home.ts'
+import { type HeadReady, homeFolder, requireReady } from './home.ts'
 import { escrowOf, tokens } from './money.ts'
 
 interface MoneyContext {
@@ -16,6 +17,7 @@ interface MoneyContext {
   readonly account: LocalAccount
   readonly report: RunReport
   readonly chain: ChainConfig | null
+  readonly ready: HeadReady
 }
 
 async function openMoney(named: string | undefined, options: MoneyOptions): Promise<MoneyContext> {
@@ -30,7 +32,7 @@ async function openMoney(named: string | undefined, options: MoneyOptions): Prom
       next: 'wait, or `murmur status`',
     })
   }
-  return { api, account: await chosenAccount(options, ready), report, chain: ready.chain }
+  return { api, account: await chosenAccount(options, ready), report, chain: ready.chain, ready }
 }
 
 function print(options: MoneyOptions, result: Record<string, string>, line: string): void {
@@ -39,7 +41,7 @@ function print(options: MoneyOptions, result: Record<string, string>, line: stri
 
 export async function fundCommand(
   named: string | undefined,
-  options: MoneyOptions & { amount: string },
+  options: MoneyOptions & { amount: string; mint?: boolean },
 ): Promise<void> {
   if (!/^\d{1,18}(\.\d{1,18})?$/.test(options.amount) || Number(options.amount) === 0) {
     throw new MurmurError('AMOUNT_INVALID', {
@@ -48,9 +50,10 @@ export async function fundCommand(
       exit: 'usage',
     })
   }
-  const { account, report, chain } = await openMoney(named, options)
+  const { account, report, chain, ready } = await openMoney(named, options)
   const amount = parseEther(options.amount)
   const { escrow, place } = escrowOf(report, account, chain)
+  if (options.mint === true) await mintTestTokens(ready, account, amount)
   const { txHash, gasUsed } = await escrow.fund(place.run, amount)
   const after = await escrow.accounting(place.run)
   print(
@@ -115,6 +118,18 @@ export async function refundCommand(
     { run: report.run, funder, amount: amount.toString(), txHash },
     `refunded ${tokens(amount)} (${amount} wei) to ${funder}`,
   )
+}
+
+/** A devnet's accounts have coin for gas, and no tokens until somebody makes them: they are worth nothing. */
+async function mintTestTokens(ready: HeadReady, account: LocalAccount, amount: Wei): Promise<void> {
+  if (!ready.devnet || ready.chain === null) {
+    throw new MurmurError('NOT_A_DEVNET', {
+      message: 'tokens can only be made on a devnet',
+      next: 'leave out --mint, and fund from an account that holds the tokens',
+      exit: 'usage',
+    })
+  }
+  await mintDevTokens(ready.chain, account, account.address, amount)
 }
 
 function addressOf(text: string | undefined, otherwise: Address): Address {
