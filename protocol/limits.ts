@@ -1,25 +1,28 @@
 /** Bounds on what is taken from outside. Each says where its number comes from. */
 
-/** Gossip carries only small things (docs/protocol.md, "Gossip"): a reveal or manifest of 64 members fits. */
+/** Gossip carries only small things (docs/protocol.md, "Gossip"): a reveal, or the manifest of 32 members. */
 export const maxGossipBytes = 16 * 1024
 
-/** A join, a heartbeat or its answer: an assignment with two addresses of each of 33 peers fits. */
+/** A join, a heartbeat or its answer: an assignment with two addresses of each of 64 peers fits. */
 export const maxRequestBytes = 64 * 1024
 
-/** Members of one round: with them, a manifest of rounds of up to six segments is within the gossip bound. */
-export const maxMembers = 32
+/** Members of one round. Their contributions are gathered by all, so more would cost each more than a dense ring. */
+export const maxMembers = 1024
 
-/** A signed manifest travels inside a gossip message, whose own fields take less than the difference. */
-export const maxManifestBytes = maxGossipBytes - 128
+/** Members whose addresses one worker is told: a mesh needs a dozen; twice 32 leave room for those that are unreachable. */
+export const maxPeersTold = 64
 
-/**
- * Most bytes that the signed manifest of a round takes. A member is named (55 bytes with its frame) and has an entry:
- * its name again, 36 bytes of CID, three numbers, their tags and frames (at most 120), and 34 bytes for each leaf of
- * its trace, three of which are not segments. The rest of the manifest and its signature are below 512.
- */
-export function manifestBytes(members: number, segments: number): number {
-  return 512 + members * (55 + 120 + 34 * (segments + 3))
-}
+/** A head's message to all that is longer than gossip carries: the manifest of 1,024 members with 16 segments takes 850 KiB. */
+export const maxAnnouncementBytes = 1024 * 1024
+
+/** Heads of one cluster: the one that leads, and those who may take over. Terms are dealt out by this number. */
+export const maxHeads = 8
+
+/** Log records that the leader tells a standby at once take at most this, less frames. */
+export const maxAppendBytes = 32 * 1024
+
+/** Inner steps of one worker in one round: a batch's place holds the step in 16 bits. */
+export const maxStepsPerRound = 65_535
 
 /** Leaves of one round's trace: local state, up to 16 segment boundaries, the contribution, the local state after. */
 export const maxTraceLeaves = 20

@@ -1,4 +1,5 @@
 import type { Address, CidText, Hash, RunId, WorkerId } from './ids.ts'
+import type { NodeOffer } from './wire.ts'
 
 /*
  * What the head knows of a run, as its API gives it: JSON, so token amounts are decimal strings of wei. Everything in
@@ -14,6 +15,7 @@ export type RunPhase =
   | 'commit'
   | 'reveal'
   | 'aggregate'
+  | 'paused'
   | 'settling'
   | 'finished'
   | 'stopped'
@@ -23,7 +25,7 @@ export interface WorkerReport {
   readonly id: WorkerId
   readonly name: string
   readonly payout: Address | null
-  readonly status: 'warming' | 'ready' | 'lost' | 'ejected' | 'left'
+  readonly status: 'warming' | 'ready' | 'draining' | 'lost' | 'ejected' | 'left'
   readonly phase: string
   readonly round: number
   readonly step: number
@@ -48,6 +50,8 @@ export interface RoundReport {
   readonly refused: readonly { readonly worker: WorkerId; readonly code: string }[]
   /** Token-weighted mean of the admitted workers' training loss, nats a token; null in a void round. */
   readonly trainLossNats: number | null
+  /** Of the admitted contributions. */
+  readonly tokens: number
   /** The head's own root after the round: what the manifest says. */
   readonly stateRoot: Hash
   /** The roots that the workers' replicas announced, in the order of `replicas`. */
@@ -59,7 +63,8 @@ export interface RoundReport {
 export interface AuditReport {
   readonly worker: WorkerId
   readonly round: number
-  readonly outcome: 'verified' | 'refuted'
+  /** `unavailable`: the worker could not be asked; it is not paid for the epoch, and stays in the run. */
+  readonly outcome: 'verified' | 'refuted' | 'unavailable'
   readonly code: string
   /** What the audited worker sent for it: its local state, and what else the auditor did not hold. */
   readonly bytes: number
@@ -141,9 +146,13 @@ export interface NodeReport {
   readonly engineClass: string
   readonly tokensPerSecond: number
   readonly connected: boolean
+  /** `suspect` has been silent for a while, or lost its connection; `draining` finishes its round and leaves. */
+  readonly status: 'alive' | 'suspect' | 'dead' | 'draining'
   readonly run: RunId | null
   readonly phase: string
   readonly payout: Address | null
+  /** What its host offers; null for a node that does not say. */
+  readonly offer: NodeOffer | null
 }
 
 export interface ClusterReport {
@@ -151,6 +160,14 @@ export interface ClusterReport {
   readonly version: string
   readonly addresses: readonly string[]
   readonly startedAt: number
+  /** The term in which the head that answers leads. */
+  readonly term: number
+  /** All heads, in the order of their terms. */
+  readonly heads: readonly {
+    readonly id: WorkerId
+    readonly addresses: readonly string[]
+    readonly leads: boolean
+  }[]
   readonly nodes: readonly NodeReport[]
   readonly runs: readonly {
     readonly run: RunId
@@ -165,5 +182,7 @@ export interface ClusterReport {
     readonly chainId: number
     readonly escrow: Address
     readonly token: Address
+    /** Where workers stake to be admitted, where there is such a place. */
+    readonly stake?: Address
   } | null
 }

@@ -58,10 +58,21 @@ describe('run file', () => {
       'audit.segments: more than train.innerSteps (3)',
     ],
     ['min over max', { workers: { min: 3, max: 2 } }, 'workers.min: more than workers.max (2)'],
+    ['a target over max', { workers: { target: 3, max: 2 } }, 'workers.target: more than workers.max (2)'],
+    ['a target under min', { workers: { min: 3, target: 2 } }, 'workers.target: less than workers.min (3)'],
+    ['memory in words', { resources: { memoryBytes: 'plenty' } }, 'resources.memoryBytes'],
+    ['memory below nothing', { resources: { memoryBytes: -1 } }, 'resources.memoryBytes'],
+    ['a device that there is not', { resources: { device: 'tpu' } }, 'resources.device'],
+    ['a strategy that there is not', { placement: { strategy: 'pack' } }, 'placement.strategy'],
     [
-      'a manifest gossip cannot carry',
-      { audit: { segments: 16 }, train: { innerSteps: 16 }, workers: { max: 32 } },
-      'lower it or workers.max',
+      'a label key that no node can have',
+      { placement: { over: 'My Region' } },
+      'placement.over: a label key',
+    ],
+    [
+      'a key of the resources',
+      { resources: { memorybytes: 1 } },
+      'unknown key resources.memorybytes, did you mean memoryBytes?',
     ],
     ['infinite learning', { train: { learningRate: Number.POSITIVE_INFINITY } }, 'train.learningRate'],
     ['a seed past exact integers', { train: { seed: 2 ** 53 } }, 'train.seed'],
@@ -81,11 +92,23 @@ describe('run file', () => {
     expect(error.message).toContain(message)
   })
 
-  test('sixteen segments are fine for few workers', () => {
-    expect(
-      parseRunFile({ audit: { segments: 16 }, train: { innerSteps: 16 }, workers: { max: 16 } }, 'run.yaml')
-        .audit.segments,
-    ).toBe(16)
+  test('a file from before resources and placement means what it meant', () => {
+    expect(parseRunFile({ workers: { min: 2 } }, 'run.yaml')).toMatchObject({
+      workers: { min: 2, target: null, max: 32, quorum: 0.5 },
+      resources: { device: 'any', memoryBytes: 0, minTokensPerSecond: 0 },
+      placement: { strategy: 'PACK' },
+    })
+  })
+
+  test.each([
+    ['2GiB', 2 * 2 ** 30],
+    ['1.5 MB', 1_500_000],
+    ['0B', 0],
+    [4096, 4096],
+  ])('%s are bytes', (written, bytes) => {
+    expect(parseRunFile({ resources: { memoryBytes: written } }, 'run.yaml').resources.memoryBytes).toBe(
+      bytes,
+    )
   })
 
   test('several problems are told at once, a flood is cut', () => {
@@ -96,20 +119,20 @@ describe('run file', () => {
 
   test('its JSON Schema names every section and asks for none', () => {
     const schema = runFileJsonSchema() as { properties: object; required?: string[] }
-    const sections = ['name', 'data', 'model', 'train', 'averaging', 'workers', 'audit', 'timing', 'reward']
-    expect(Object.keys(schema.properties)).toEqual(sections)
+    expect(Object.keys(schema.properties).join(' ')).toBe(
+      'name data model train averaging workers resources placement audit timing reward',
+    )
     expect(schema.required ?? []).toEqual([])
   })
 })
 
-const { name, model, train, averaging, workers, audit, timing } = parseRunFile({ name: 'a-run' }, 'run.yaml')
+const { data: _, reward: __, ...shared } = parseRunFile({ name: 'a-run' }, 'run.yaml')
 const spec: RunSpec = {
   version: 1,
-  name,
   nonce: 'n',
   programs: { training: cidOf('training'), evaluation: cidOf('evaluation'), sampling: cidOf('sampling') },
   data: cidOf('data'),
-  ...{ model, train, averaging, workers, audit, timing },
+  ...shared,
   reward: { perEpochWei: '100', disputeWindowSeconds: 2 },
 }
 
@@ -130,22 +153,37 @@ describe('run spec', () => {
 
   const object = (): Record<string, unknown> => dagCbor.decode(encodeRunSpec(spec))
   const section = (key: string): Record<string, unknown> => object()[key] as Record<string, unknown>
-  const { train: _, ...withoutTrain } = object()
-  const { batch: __, ...withoutBatch } = section('train')
+  const { train: ___, ...withoutTrain } = object()
+  const { batch: ____, ...withoutBatch } = section('train')
   test.each<[string, Uint8Array]>([
     ['another key', dagCbor.encode({ ...object(), code: 'rm -rf' })],
     ['a missing section', dagCbor.encode(withoutTrain)],
     // A default would be filled in, and one run would have two ids.
     ['a missing key', dagCbor.encode({ ...object(), train: withoutBatch })],
+    // A spec has one form: bytes are a number in it.
+    [
+      'bytes in words',
+      dagCbor.encode({ ...object(), resources: { ...shared.resources, memoryBytes: '2GiB' } }),
+    ],
     ['another version', dagCbor.encode({ ...object(), version: 2 })],
     ['text for a link', dagCbor.encode({ ...object(), data: cidOf('data') as string })],
     [
       'a link to something else',
       dagCbor.encode({ ...object(), data: CID.createV1(0x01, CID.parse(cidOf('x')).multihash) }),
     ],
-    ['a width that heads do not divide', dagCbor.encode({ ...object(), model: { ...model, width: 130 } })],
-    ['too many segments', dagCbor.encode({ ...object(), audit: { ...audit, segments: 16 } })],
-    ['zero layers', dagCbor.encode({ ...object(), model: { ...model, layers: 0 } })],
+    [
+      'a width that heads do not divide',
+      dagCbor.encode({ ...object(), model: { ...shared.model, width: 130 } }),
+    ],
+    [
+      'too many segments',
+      dagCbor.encode({
+        ...object(),
+        audit: { ...shared.audit, segments: 16 },
+        train: { ...shared.train, innerSteps: 15 },
+      }),
+    ],
+    ['zero layers', dagCbor.encode({ ...object(), model: { ...shared.model, layers: 0 } })],
     ['trailing bytes', Buffer.concat([encodeRunSpec(spec), Buffer.of(0)])],
     ['a list', dagCbor.encode([])],
     ['nothing', new Uint8Array()],

@@ -4,7 +4,9 @@ import { type RunId, runId, type WorkerId } from './ids.ts'
 import { type GossipView, judge } from './verdict.ts'
 import type { GossipBody } from './wire.ts'
 
-const [head, member, stranger] = [peer(0), peer(1), peer(2)]
+const [head, member, stranger, standby] = [peer(0), peer(1), peer(2), peer(20)]
+/** Term 8 is the first head's, 9 the second's, 10 nobody's that is known; 16 is the first head's again. */
+const term = 9
 const root = hashOf('root')
 
 const bodies = {
@@ -13,7 +15,7 @@ const bodies = {
     round,
     stateRoot: root,
     parent: null,
-    members: [member],
+    slots: [{ worker: member, steps: 1 }],
   }),
   revealOpen: (round: number) => ({ kind: 'revealOpen', round, commits: [] }),
   manifest: () => ({ kind: 'manifest', signedManifest: new Uint8Array(1) }),
@@ -32,11 +34,12 @@ const bodies = {
     },
   }),
   stateRoot: (round: number) => ({ kind: 'stateRoot', round, root, checkpoint: null }),
+  large: () => ({ kind: 'large', cid: cidOf('l'), bytes: 100_000 }),
 } satisfies Record<GossipBody['kind'], (round: number) => GossipBody>
 
 const headView: GossipView = {
-  ...{ run: aRun, head, term: 3, round: 5 },
-  members: new Set([member]),
+  ...{ run: aRun, heads: [head, standby], term, round: 5 },
+  isMember: (author) => author === member,
   authoritative: true,
 }
 const workerView: GossipView = { ...headView, authoritative: false }
@@ -47,8 +50,8 @@ interface Case {
   readonly term?: number
   readonly says: GossipBody
 }
-const outcome = (view: GossipView, { who = member, run = aRun, term = 3, says }: Case): string => {
-  const { verdict, code } = judge(view, who, { run, term, body: says })
+const outcome = (view: GossipView, { who = member, run = aRun, term: of = term, says }: Case): string => {
+  const { verdict, code } = judge(view, who, { run, term: of, body: says })
   return `${verdict} ${code}`
 }
 
@@ -63,7 +66,8 @@ test.each<[string, Case, string, string]>([
   ['a reveal from far ahead', { says: bodies.reveal(0xffffffff) }, 'reject FUTURE', 'ignore FUTURE'],
   ['the root of the round before', { says: bodies.stateRoot(4) }, 'accept OK', 'accept OK'],
   ['the root of an old round', { says: bodies.stateRoot(1) }, 'accept OK', 'ignore LATE'],
-  ['the root of a round to come', { says: bodies.stateRoot(6) }, 'reject FUTURE', 'accept OK'],
+  // Of a round that only the head before this one has published: an honest worker may say it.
+  ['the root of a round to come', { says: bodies.stateRoot(6) }, 'ignore FUTURE', 'accept OK'],
   [
     'an unknown sender',
     { who: stranger, says: bodies.commit(5) },
@@ -73,26 +77,45 @@ test.each<[string, Case, string, string]>([
   ['another run', { run: runId('x'), says: bodies.commit(5) }, 'reject WRONG_RUN', 'reject WRONG_RUN'],
   [
     'another run’s head',
-    { who: head, run: runId('x'), says: bodies.runEnd(1) },
+    { who: standby, run: runId('x'), says: bodies.runEnd(1) },
     'reject WRONG_RUN',
     'reject WRONG_RUN',
   ],
   [
     'a commit to an older head',
-    { term: 2, says: bodies.commit(5) },
+    { term: 8, says: bodies.commit(5) },
     'ignore OTHER_TERM',
     'ignore OTHER_TERM',
   ],
-  ['a commit to a newer head', { term: 4, says: bodies.commit(5) }, 'ignore OTHER_TERM', 'ignore OTHER_TERM'],
-  ['the head', { who: head, says: bodies.roundOpen(5) }, 'accept OK', 'accept OK'],
-  ['the head, far ahead', { who: head, says: bodies.roundOpen(99) }, 'accept OK', 'accept OK'],
+  [
+    'a commit to a newer head',
+    { term: 10, says: bodies.commit(5) },
+    'ignore OTHER_TERM',
+    'ignore OTHER_TERM',
+  ],
+  ['the head', { who: standby, says: bodies.roundOpen(5) }, 'accept OK', 'accept OK'],
+  ['the head, far ahead', { who: standby, says: bodies.roundOpen(99) }, 'accept OK', 'accept OK'],
+  ['the head, in a block', { who: standby, says: bodies.large() }, 'accept OK', 'accept OK'],
+  [
+    'the older head in the term of the newer',
+    { who: head, says: bodies.roundOpen(5) },
+    'reject NOT_THE_HEAD',
+    'reject NOT_THE_HEAD',
+  ],
+  [
+    'a term whose head is not known yet',
+    { who: stranger, term: 10, says: bodies.roundOpen(5) },
+    'ignore UNKNOWN_HEAD',
+    'ignore UNKNOWN_HEAD',
+  ],
+  ['a worker with a block', { says: bodies.large() }, 'reject NOT_THE_HEAD', 'reject NOT_THE_HEAD'],
   [
     'the head of an older term',
-    { who: head, term: 2, says: bodies.manifest() },
+    { who: head, term: 8, says: bodies.manifest() },
     'ignore STALE_TERM',
     'ignore STALE_TERM',
   ],
-  ['the head of a newer term', { who: head, term: 4, says: bodies.runEnd(5) }, 'accept OK', 'accept OK'],
+  ['the head of a newer term', { who: head, term: 16, says: bodies.runEnd(5) }, 'accept OK', 'accept OK'],
   [
     'a worker that opens a round',
     { says: bodies.roundOpen(5) },
@@ -115,7 +138,7 @@ test.each<[string, Case, string, string]>([
   ],
   [
     'the head as a worker',
-    { who: head, says: bodies.commit(5) },
+    { who: standby, says: bodies.commit(5) },
     'ignore UNKNOWN_SENDER',
     'ignore UNKNOWN_SENDER',
   ],

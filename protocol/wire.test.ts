@@ -4,7 +4,14 @@ import { describe, expect, test } from 'vitest'
 import { isMurmurError } from './errors.ts'
 import { aRun, cidOf, hashOf, peer } from './fixtures/names.ts'
 import type { Hash } from './ids.ts'
-import { maxGossipBytes, maxMembers, maxTraceLeaves } from './limits.ts'
+import {
+  maxGossipBytes,
+  maxHeads,
+  maxMembers,
+  maxPeersTold,
+  maxStepsPerRound,
+  maxTraceLeaves,
+} from './limits.ts'
 import { decode, encode, type Gossip, type MessageName, type MessageOf } from './wire.ts'
 
 const uint32 = fc.integer({ min: 0, max: 0xffffffff })
@@ -18,20 +25,50 @@ const hash = fc
 const cid = fc.string({ maxLength: 8 }).map(cidOf)
 const cidOrNull = fc.option(cid)
 const worker = fc.integer({ min: 0, max: 255 }).map(peer)
-const members = fc.array(worker, { maxLength: maxMembers })
+const slots = fc.array(fc.record({ worker, steps: fc.integer({ min: 1, max: maxStepsPerRound }) }), {
+  maxLength: maxMembers,
+})
 const trace = fc.array(hash, { maxLength: maxTraceLeaves })
 const tokens = fc.integer({ min: 1, max: 2 ** 31 - 1 })
 const address = fc
   .uint8Array({ minLength: 20, maxLength: 20 })
   .map((value) => `0x${Buffer.from(value).toString('hex')}`)
 const addresses = fc.array(text(256), { maxLength: 8 })
+const measured = float.map(Math.abs)
+const bytesNumber = fc.maxSafeNat()
+const node = fc.record({
+  devices: fc.array(
+    fc.record({
+      kind: fc.constantFrom('cpu' as const, 'cuda' as const, 'webgpu' as const),
+      name: text(128),
+      memoryBytes: bytesNumber,
+      tokensPerSecond: measured,
+    }),
+    { maxLength: 16 },
+  ),
+  cores: uint32,
+  memoryBytes: bytesNumber,
+  diskBytes: bytesNumber,
+  upBytesPerSecond: measured,
+  downBytesPerSecond: measured,
+  roundTripMs: measured,
+  labels: fc.array(
+    fc.record({ key: fc.constantFrom('region', 'asn', 'example.org/rack-1'), value: text(63) }),
+    {
+      maxLength: 16,
+    },
+  ),
+})
+const incarnation = fc.uint8Array({ minLength: 16, maxLength: 16 })
+const heads = fc.array(fc.record({ id: worker, addresses }), { maxLength: maxHeads })
 const kind = <K extends string>(value: K) => fc.constant(value)
 
 const gossip: fc.Arbitrary<Gossip> = fc.record({
   run: fc.constant(aRun),
   term: uint32,
   body: fc.oneof(
-    fc.record({ kind: kind('roundOpen'), round: uint32, stateRoot: hash, parent: cidOrNull, members }),
+    fc.record({ kind: kind('roundOpen'), round: uint32, stateRoot: hash, parent: cidOrNull, slots }),
+    fc.record({ kind: kind('large'), cid, bytes: uint32 }),
     fc.record({
       kind: kind('revealOpen'),
       round: uint32,
@@ -68,7 +105,7 @@ const roundManifest: fc.Arbitrary<MessageOf<'RoundManifest'>> = fc.record({
   refused: fc.array(fc.record({ worker, code: text(64) }), { maxLength: maxMembers }),
   closesEpoch: fc.boolean(),
   checkpoint: cidOrNull,
-  members,
+  slots,
 })
 const signedManifest: fc.Arbitrary<MessageOf<'SignedManifest'>> = fc.record({
   manifest: bytes(200),
@@ -85,6 +122,10 @@ const headRequest: fc.Arbitrary<MessageOf<'HeadRequest'>> = fc.record({
       payout: fc.oneof(fc.constant(''), address),
       payoutBinding: bytes(65),
       token: text(256),
+      incarnation,
+      protocolMin: uint32,
+      protocolMax: uint32,
+      node: fc.option(node),
     }),
     fc.record({
       kind: kind('heartbeat'),
@@ -93,25 +134,46 @@ const headRequest: fc.Arbitrary<MessageOf<'HeadRequest'>> = fc.record({
       round: uint32,
       step: uint32,
       lossNats: float,
-      tokensPerSecond: float,
+      tokensPerSecond: measured,
       sentBytes: fc.maxSafeNat(),
       receivedBytes: fc.maxSafeNat(),
       outstanding: bytes(200),
       error: text(1024),
+      term: uint32,
+      newest: cidOrNull,
+      draining: fc.boolean(),
+      node: fc.option(node),
     }),
     fc.record({ kind: kind('leave'), reason: text(256) }),
+    fc.record({
+      kind: kind('append'),
+      term: uint32,
+      from: bytesNumber,
+      records: fc.array(bytes(40), { maxLength: 20 }),
+      reset: fc.boolean(),
+    }),
+    fc.record({
+      kind: kind('follow'),
+      token: text(256),
+      addresses,
+      next: bytesNumber,
+      term: uint32,
+      incarnation,
+      chain: hash,
+    }),
   ),
 })
 const headReply: fc.Arbitrary<MessageOf<'HeadReply'>> = fc.record({
   body: fc.oneof(
-    fc.record({ kind: kind('welcome'), name: text(64), heartbeatMs: uint32 }),
+    fc.record({ kind: kind('welcome'), name: text(64), heartbeatMs: uint32, heads, protocol: uint32 }),
+    fc.record({ kind: kind('appended'), term: uint32, next: bytesNumber, index: uint32, heads }),
     fc.record({
       kind: kind('beat'),
       assignment: fc.option(
         fc.record({
           run: fc.constant(aRun),
           term: uint32,
-          peers: fc.array(fc.record({ id: worker, addresses }), { maxLength: maxMembers + 1 }),
+          peers: fc.array(fc.record({ id: worker, addresses }), { maxLength: maxPeersTold }),
           newestManifest: cidOrNull,
           payoutTree: cidOrNull,
           escrow: fc.option(
@@ -121,6 +183,9 @@ const headReply: fc.Arbitrary<MessageOf<'HeadReply'>> = fc.record({
         }),
       ),
       announcement: bytes(200),
+      heads,
+      drain: fc.boolean(),
+      stay: fc.boolean(),
     }),
   ),
 })
@@ -252,15 +317,21 @@ test.each([
   expect(() => decode('Gossip', withReveal(change), maxGossipBytes)).toThrow(malformed)
 })
 
+const opening = (slot: unknown) => ({ roundOpen: { round: 0, stateRoot: word, slots: [slot] } })
+
 test.each([
   ['no body', {}],
   ['another run id', { run: '../../etc/passwd', commit: { round: 1, hash: word } }],
   ['a run called __proto__', { run: '__proto__', commit: { round: 1, hash: word } }],
   [
-    'too many members',
-    { roundOpen: { round: 0, stateRoot: word, members: Array(maxMembers + 1).fill(peer(1)) } },
+    'too many slots',
+    { roundOpen: { round: 0, stateRoot: word, slots: Array(1025).fill({ worker: peer(1), steps: 1 }) } },
   ],
-  ['a member called __proto__', { roundOpen: { round: 0, stateRoot: word, members: ['__proto__'] } }],
+  ['a slot for __proto__', opening({ worker: '__proto__', steps: 1 })],
+  ['a slot of no steps', opening({ worker: peer(1), steps: 0 })],
+  ['a slot of too many steps', opening({ worker: peer(1), steps: 65_536 })],
+  ['a block that is no CID', { large: { cid: Buffer.alloc(36, 7), bytes: 1 } }],
+  ['a block without a CID', { large: { bytes: 1 } }],
   [
     'a member called constructor',
     { revealOpen: { round: 0, commits: [{ worker: 'constructor', hash: word }] } },
@@ -268,13 +339,78 @@ test.each([
   ['a long reason', { runEnd: { rounds: 1, reason: 'x'.repeat(257) } }],
 ])('gossip with %s is malformed', (_, fields) => {
   const data = raw('Gossip', { run: aRun, term: 1, ...fields })
-  expect(() => decode('Gossip', data, maxGossipBytes)).toThrow(malformed)
+  expect(() => decode('Gossip', data, unbounded)).toThrow(malformed)
   expect(Object.getPrototypeOf({})).toBe(Object.prototype)
+})
+
+const join = { agent: 'murmur', engineClass: 'ort-cpu', incarnation: Buffer.alloc(16, 1) }
+const withNode = (node: unknown) => ({ join: { ...join, node } })
+const device = (change: Record<string, unknown>) => withNode({ devices: [{ kind: 'cpu', ...change }] })
+const labelled = (key: string, value: string) => withNode({ labels: [{ key, value }] })
+
+test.each([
+  ['nothing of its host', { join }],
+  ['letters of any script', { join: { ...join, agent: 'стая 群れ 🐦' } }],
+  ['a label', labelled('example.org/rack-1', 'Zürich 2')],
+])('a join that tells %s decodes', (_, fields) => {
+  expect(decode('HeadRequest', raw('HeadRequest', fields), maxGossipBytes).body.kind).toBe('join')
+})
+
+test.each([
+  ['no incarnation', { join: { ...join, incarnation: Buffer.alloc(0) } }],
+  ['a short incarnation', { join: { ...join, incarnation: Buffer.alloc(15) } }],
+  ['a long incarnation', { join: { ...join, incarnation: Buffer.alloc(17) } }],
+  ['colours in its agent', { join: { ...join, agent: '\u001b[31mred' } }],
+  ['a line break in its engine class', { join: { ...join, engineClass: 'a\nb' } }],
+  ['text turned around in a label', labelled('region', 'eu\u202emoc')],
+  ['an isolate in a label', labelled('region', '\u2066eu')],
+  ['a line separator in a label', labelled('region', 'eu\u2028west')],
+  ['a zero-width space in a label', labelled('region', 'eu\u200b')],
+  ['a control character in a label', labelled('region', 'eu\u0007')],
+  ['a long label', labelled('region', 'x'.repeat(64))],
+  ['a label called __proto__', labelled('__proto__', 'x')],
+  ['a label without a key', labelled('', 'x')],
+  ['seventeen labels', withNode({ labels: Array(17).fill({ key: 'k', value: 'v' }) })],
+  ['seventeen devices', withNode({ devices: Array(17).fill({ kind: 'cpu' }) })],
+  ['a device of an unknown kind', device({ kind: 'abacus' })],
+  ['bidi in a device’s name', device({ name: 'GPU\u202e' })],
+  ['a device of negative speed', device({ tokensPerSecond: -1 })],
+  ['a device of infinite speed', device({ tokensPerSecond: Number.POSITIVE_INFINITY })],
+  ['a speed that is no number', withNode({ upBytesPerSecond: Number.NaN })],
+])('a join with %s is malformed', (_, fields) => {
+  expect(() => decode('HeadRequest', raw('HeadRequest', fields), maxGossipBytes)).toThrow(malformed)
+})
+
+test.each([
+  ['colours in the error', { heartbeat: { error: '\u001b[2J' } }],
+  ['a negative speed', { heartbeat: { tokensPerSecond: -1 } }],
+  ['a newest manifest that is no CID', { heartbeat: { newest: Buffer.from([1, 2, 3]) } }],
+  ['a line break in the reason', { leave: { reason: 'a\nb' } }],
+  ['a sequence number beyond 2⁵³', { append: { term: 8, from: '9007199254740993' } }],
+  ['too many records', { append: { term: 8, from: 0, records: Array(4097).fill(Buffer.alloc(0)) } }],
+  ['a chain that is no hash', { follow: { incarnation: Buffer.alloc(16), chain: Buffer.alloc(31) } }],
+  ['no incarnation of a standby', { follow: { chain: word } }],
+])('a request with %s is malformed', (_, fields) => {
+  expect(() => decode('HeadRequest', raw('HeadRequest', fields), maxGossipBytes)).toThrow(malformed)
+})
+
+const peers = (count: number) => Array.from({ length: count }, (_, index) => ({ id: peer(index) }))
+
+test.each([
+  ['nine heads', { welcome: { name: 'a', heads: peers(maxHeads + 1) } }],
+  ['nine heads in a beat', { beat: { heads: peers(maxHeads + 1) } }],
+  ['nine heads for a standby', { appended: { heads: peers(maxHeads + 1) } }],
+  ['a head that is no peer', { welcome: { name: 'a', heads: [{ id: 'me' }] } }],
+  ['nine addresses of a head', { beat: { heads: [{ id: peer(1), addresses: Array(9).fill('/ip4/1') }] } }],
+  ['65 peers', { beat: { assignment: { run: aRun, peers: peers(maxPeersTold + 1) } } }],
+  ['colours in its name', { welcome: { name: '\u001b[31m' } }],
+])('a reply with %s is malformed', (_, fields) => {
+  expect(() => decode('HeadReply', raw('HeadReply', fields), maxGossipBytes)).toThrow(malformed)
 })
 
 test('text called __proto__ stays text', () => {
   const data = raw('HeadRequest', {
-    join: { agent: '__proto__', engineClass: 'constructor', token: 'toString' },
+    join: { ...join, agent: '__proto__', engineClass: 'constructor', token: 'toString' },
   })
   const { body } = decode('HeadRequest', data, maxGossipBytes)
   expect(body).toMatchObject({ agent: '__proto__', engineClass: 'constructor', token: 'toString' })

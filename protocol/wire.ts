@@ -5,7 +5,14 @@ import { z } from 'zod'
 import { parseCid } from './content-id.ts'
 import { MurmurError } from './errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from './ids.ts'
-import { maxMembers, maxTokensPerRound, maxTraceLeaves } from './limits.ts'
+import {
+  maxHeads,
+  maxMembers,
+  maxPeersTold,
+  maxStepsPerRound,
+  maxTokensPerRound,
+  maxTraceLeaves,
+} from './limits.ts'
 
 /** The schema of docs/protocol.md, read once. */
 const root = protobuf.parse(readFileSync(new URL('./messages.proto', import.meta.url), 'utf8')).root
@@ -56,7 +63,7 @@ const run = z
   .regex(/^[a-z2-7]{50,70}$/, 'not a run id')
   .pipe(z.custom<RunId>())
 const addressList = z.array(text(256)).max(8)
-const members = z.array(peer).max(maxMembers)
+const slots = z.array(z.object({ worker: peer, steps: z.int().min(1).max(maxStepsPerRound) })).max(maxMembers)
 const trace = z.array(hash).max(maxTraceLeaves)
 
 const commitEntry = z.object({ worker: peer, hash })
@@ -72,10 +79,11 @@ const refusal = z.object({ worker: peer, code: text(64) })
 
 // ---- messages ---------------------------------------------------------------------------------------------
 
-const roundOpen = z.object({ round: uint32, stateRoot: hash, parent: cidOrNull, members })
+const roundOpen = z.object({ round: uint32, stateRoot: hash, parent: cidOrNull, slots })
 const revealOpen = z.object({ round: uint32, commits: z.array(commitEntry).max(maxMembers) })
 const manifestPublished = z.object({ signedManifest: bytes })
 const runEnd = z.object({ rounds: uint32, reason: text(256), newest: cidOrNull })
+const large = z.object({ cid, bytes: uint32 })
 const commit = z.object({ round: uint32, hash })
 const reveal = z.object({
   round: uint32,
@@ -96,6 +104,7 @@ const gossip = z.object({
     revealOpen.extend({ kind: z.literal('revealOpen') }),
     manifestPublished.extend({ kind: z.literal('manifest') }),
     runEnd.extend({ kind: z.literal('runEnd') }),
+    large.extend({ kind: z.literal('large') }),
     commit.extend({ kind: z.literal('commit') }),
     reveal.extend({ kind: z.literal('reveal') }),
     stateRoot.extend({ kind: z.literal('stateRoot') }),
@@ -114,7 +123,7 @@ const roundManifest = z.object({
   refused: z.array(refusal).max(maxMembers),
   closesEpoch: z.boolean(),
   checkpoint: cidOrNull,
-  members,
+  slots,
 })
 const signedManifest = z.object({
   manifest: bytes,
@@ -122,39 +131,96 @@ const signedManifest = z.object({
   signature: bytes.refine((b) => b.length === 64),
 })
 
+/** Shown to people: no control characters, and none that turn the direction of writing. */
+const label = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .regex(/^[^\p{Cc}\p{Cf}\u2028\u2029]*$/u, 'has control characters')
+const measured = finite.min(0)
+const node = z.object({
+  devices: z
+    .array(
+      z.object({
+        kind: z.enum(['cpu', 'cuda', 'webgpu']),
+        name: label(128),
+        memoryBytes: z.int().min(0),
+        tokensPerSecond: measured,
+      }),
+    )
+    .max(16),
+  cores: uint32,
+  memoryBytes: z.int().min(0),
+  diskBytes: z.int().min(0),
+  upBytesPerSecond: measured,
+  downBytesPerSecond: measured,
+  roundTripMs: measured,
+  labels: z
+    .array(z.object({ key: z.string().regex(/^[a-z0-9][a-z0-9./-]{0,62}$/), value: label(63) }))
+    .max(16),
+})
+const incarnation = bytes.refine((b) => b.length === 16, 'not 16 bytes')
+const peers = z.object({ id: peer, addresses: addressList })
+const heads = z.array(peers).max(maxHeads)
+const sequence = z.int().min(0)
+
 const ethereumAddress = z.string().regex(/^(0x[0-9a-fA-F]{40})?$/, 'not an Ethereum address')
 const headRequest = z.object({
   body: z.discriminatedUnion('kind', [
     z.object({
       kind: z.literal('join'),
-      agent: text(128),
-      engineClass: text(256),
+      agent: label(128),
+      engineClass: label(256),
       addresses: addressList,
       payout: ethereumAddress,
       payoutBinding: bytes.refine((b) => b.length <= 65, 'longer than a signature'),
       token: text(256),
+      incarnation,
+      protocolMin: uint32,
+      protocolMax: uint32,
+      node: node.nullable(),
     }),
     z.object({
       kind: z.literal('heartbeat'),
       run: text(70),
-      phase: text(32),
+      phase: label(32),
       round: uint32,
       step: uint32,
       lossNats: finite,
-      tokensPerSecond: finite,
+      tokensPerSecond: measured,
       sentBytes: z.int().min(0),
       receivedBytes: z.int().min(0),
       outstanding: bytes,
-      error: text(1024),
+      error: label(1024),
+      term: uint32,
+      newest: cidOrNull,
+      draining: z.boolean(),
+      node: node.nullable(),
     }),
-    z.object({ kind: z.literal('leave'), reason: text(256) }),
+    z.object({ kind: z.literal('leave'), reason: label(256) }),
+    z.object({
+      kind: z.literal('append'),
+      term: uint32,
+      from: sequence,
+      records: z.array(bytes).max(4096),
+      reset: z.boolean(),
+    }),
+    z.object({
+      kind: z.literal('follow'),
+      token: text(256),
+      addresses: addressList,
+      next: sequence,
+      term: uint32,
+      incarnation,
+      chain: hash,
+    }),
   ]),
 })
 
 const assignment = z.object({
   run,
   term: uint32,
-  peers: z.array(z.object({ id: peer, addresses: addressList })).max(maxMembers + 1),
+  peers: z.array(peers).max(maxPeersTold),
   newestManifest: cidOrNull,
   payoutTree: cidOrNull,
   escrow: z
@@ -170,8 +236,16 @@ const assignment = z.object({
 })
 const headReply = z.object({
   body: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('welcome'), name: text(64), heartbeatMs: uint32 }),
-    z.object({ kind: z.literal('beat'), assignment: assignment.nullable(), announcement: bytes }),
+    z.object({ kind: z.literal('welcome'), name: label(64), heartbeatMs: uint32, heads, protocol: uint32 }),
+    z.object({
+      kind: z.literal('beat'),
+      assignment: assignment.nullable(),
+      announcement: bytes,
+      heads,
+      drain: z.boolean(),
+      stay: z.boolean(),
+    }),
+    z.object({ kind: z.literal('appended'), term: uint32, next: sequence, index: uint32, heads }),
   ]),
 })
 
@@ -192,6 +266,10 @@ export type GossipBody = Gossip['body']
 export type RoundManifest = MessageOf<'RoundManifest'>
 export type ManifestEntry = RoundManifest['entries'][number]
 export type HeadRequest = MessageOf<'HeadRequest'>
+/** What a host offers; measured figures are 0 while unknown. */
+export type NodeOffer = z.output<typeof node>
+export type Slot = RoundManifest['slots'][number]
+export type PeerAddresses = z.output<typeof peers>
 export type HeadReply = MessageOf<'HeadReply'>
 export type Assignment = MessageOf<'HeadReply'>['body'] extends infer B
   ? B extends { kind: 'beat'; assignment: infer A }

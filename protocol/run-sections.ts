@@ -1,0 +1,129 @@
+import { z } from 'zod'
+import { byteSize } from './byte-size.ts'
+import { maxMembers, maxStepsPerRound } from './limits.ts'
+
+/* The sections that run file and run spec share. What a key means is said here once; docs/run-file.md is made of it. */
+
+const count = (max: number) => z.int().min(1).max(max)
+const fraction = z.number().min(0).max(1)
+
+const modelSection = z.strictObject({
+  preset: z.literal('gpt').default('gpt').describe('model family'),
+  layers: count(1_000_000).default(4).describe('transformer blocks'),
+  width: count(1_000_000).default(128).describe('embedding width; a multiple of heads'),
+  heads: count(4096).default(4).describe('attention heads'),
+  context: count(1_000_000).default(64).describe('tokens a window'),
+})
+
+const trainSection = z.strictObject({
+  batch: count(1_000_000).default(16).describe('windows a step and worker'),
+  innerSteps: count(maxStepsPerRound).default(60).describe('H: optimizer steps between two averagings'),
+  roundsPerEpoch: count(10_000).default(2).describe('E: rounds between two audits and payments'),
+  epochs: count(10_000).default(3),
+  seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
+  learningRate: z.number().positive().max(1).default(3e-3).describe('peak inner learning rate (AdamW)'),
+  warmupSteps: z.int().min(0).max(1_000_000).default(20).describe('linear warm-up, in inner steps'),
+  finalLearningRate: fraction.default(0.1).describe('end of the cosine, as a fraction of the peak'),
+})
+
+const averagingSection = z.strictObject({
+  compressor: z.literal('sparse-loco').default('sparse-loco'),
+  topK: count(4096).default(128).describe('values kept of each chunk of 4,096'),
+  errorFeedback: fraction.default(0.95).describe('β: how much of the unsent update is carried over'),
+  outerLearningRate: z.number().positive().max(10).default(1),
+})
+
+const workersSection = z.strictObject({
+  min: count(maxMembers).default(1).describe('the run starts when this many can be had at once'),
+  target: count(maxMembers)
+    .nullable()
+    .default(null)
+    .describe('it takes more up to here before any run takes more than its own target; null is max'),
+  max: count(maxMembers).default(32).describe('beyond the target it takes only what no other run wants'),
+  quorum: fraction.default(0.5).describe('share of a round’s members that must contribute'),
+  adaptive: z
+    .boolean()
+    .default(true)
+    .describe('slower workers train fewer inner steps a round, by their measured speed'),
+})
+
+const speed = (of: string) => byteSize.prefault(0).describe(`${of}, bytes a second, measured`)
+
+const resourcesSection = z.strictObject({
+  device: z.enum(['any', 'cpu', 'cuda', 'webgpu']).default('any').describe('kind of device that trains'),
+  memoryBytes: byteSize
+    .prefault(0)
+    .describe('memory of that device; what the program itself takes is demanded anyway'),
+  cores: z.int().min(0).max(4096).default(0),
+  diskBytes: byteSize.prefault(0).describe('free disk'),
+  minTokensPerSecond: z
+    .number()
+    .min(0)
+    .max(1e12)
+    .default(0)
+    .describe('of that device on the reference program (`murmur worker check`)'),
+  minUpBytesPerSecond: speed('upload'),
+  minDownBytesPerSecond: speed('download'),
+})
+
+const placementSection = z.strictObject({
+  strategy: z
+    .enum(['PACK', 'SPREAD', 'STRICT_PACK', 'STRICT_SPREAD'])
+    .default('PACK')
+    .describe('workers together or apart; STRICT_ waits rather than place them otherwise'),
+  over: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9./-]{0,62}$/, 'a label key: lower-case letters, digits, dots, slashes, hyphens')
+    .default('region')
+    .describe('the label that says what is together'),
+})
+
+const auditSection = z.strictObject({
+  roundsPerEpoch: count(1024).default(1).describe('rounds of workers drawn for replay each epoch'),
+  segments: count(16).default(4).describe('trace boundaries in a round'),
+})
+
+const timingSection = z.strictObject({
+  warmupTimeoutMs: count(86_400_000).default(120_000).describe('from enough workers joined to enough ready'),
+  trainTimeoutMs: count(86_400_000).default(300_000).describe('a round’s training, at most'),
+  commitGraceMs: count(86_400_000).default(20_000).describe('after a quorum has committed, for the others'),
+  revealTimeoutMs: count(86_400_000).default(10_000),
+  fetchTimeoutMs: count(86_400_000).default(20_000).describe('for one contribution to be fetched'),
+  missesBeforeDemotion: count(1000)
+    .default(3)
+    .describe('rounds missed in a row, after which a worker must warm up again to be admitted'),
+})
+
+export const sections = {
+  model: modelSection,
+  train: trainSection,
+  averaging: averagingSection,
+  workers: workersSection,
+  resources: resourcesSection,
+  placement: placementSection,
+  audit: auditSection,
+  timing: timingSection,
+}
+
+type Shared = { readonly [Name in keyof typeof sections]: z.output<(typeof sections)[Name]> }
+
+/** What no single key can tell: keys that are fine alone and impossible together. */
+export function contradictions({
+  model,
+  train,
+  workers,
+  audit,
+}: Pick<Shared, 'model' | 'train' | 'workers' | 'audit'>): string[] {
+  const problems: string[] = []
+  if (model.width % model.heads !== 0) {
+    problems.push(`model.width: ${model.width} is not a multiple of model.heads (${model.heads})`)
+  }
+  if (audit.segments > train.innerSteps) {
+    problems.push(`audit.segments: more than train.innerSteps (${train.innerSteps})`)
+  }
+  const { min, target, max } = workers
+  if (min > max) problems.push(`workers.min: more than workers.max (${max})`)
+  if (target !== null && target < min) problems.push(`workers.target: less than workers.min (${min})`)
+  if (target !== null && target > max) problems.push(`workers.target: more than workers.max (${max})`)
+  return problems
+}
