@@ -1,11 +1,14 @@
+import { Map as PersistentMap } from 'immutable'
 import { commitHash, sameHash } from '../../protocol/commitment.ts'
-import type { WorkerId } from '../../protocol/ids.ts'
+import type { Hash, WorkerId } from '../../protocol/ids.ts'
 import { accepted, ignored, type Judgement, judge, rejected } from '../../protocol/verdict.ts'
 import type { GossipBody } from '../../protocol/wire.ts'
 import { traceRoot } from '../../verification/trace.ts'
-import { aggregated, published } from './close.ts'
-import { note, type StepResult, setMember, toReveal, toTrain } from './open.ts'
-import type { RoundEvent, RoundState } from './state.ts'
+import { aggregated, aggregateEffect, end, fail, published, rootsKept, toEnd } from './close.ts'
+import { adopt, lead } from './lead.ts'
+import { drain, eject, join, lost, measured, ready, stepsOf } from './members.ts'
+import { note, type StepResult, toReveal, toTrain } from './open.ts'
+import { isOver, type RoundEvent, type RoundState } from './state.ts'
 
 export interface StepInput {
   readonly now: number
@@ -13,110 +16,75 @@ export interface StepInput {
 
 /**
  * The head's round state machine: forming → warmup → (train → commit → reveal → aggregate → publish)* → settle-roots →
- * ended. Pure: everything it learns is an event, everything it wants done is an effect. `judgement` answers gossip
- * for a `message` event and is `accept` otherwise.
+ * ended. Pure: everything it learns is an event, everything it wants done is an effect, so that the events alone, kept
+ * in a log, are the run. `judgement` answers gossip for a `message` event and is `accept` otherwise.
  */
 export function step(state: RoundState, event: RoundEvent, { now }: StepInput): StepResult {
-  if (state.phase.kind === 'ended' || state.phase.kind === 'failed') {
+  if (event.kind === 'lead') return settled(lead(state, event, now), now)
+  if (event.kind === 'heads') return only({ ...state, heads: event.heads })
+  if (event.kind === 'adopt') return adopt(state, event)
+  if (!state.leading) return refuse(state, ignored('NOT_LEADING'))
+  if (event.kind === 'deposed') return only({ ...state, leading: false })
+  if (isOver(state)) {
     // The last epochs are settled after the last round: late roots are recorded, failed audits still eject.
     if (event.kind === 'message' && event.message.body.kind === 'stateRoot')
       return onMessage(state, event, now)
     if (event.kind === 'eject') return eject(state, event.worker, event.code)
-    return { state, effects: [], judgement: ignored('RUN_OVER') }
+    return refuse(state, ignored('RUN_OVER'))
   }
   switch (event.kind) {
     case 'join':
-      return onJoin(state, event.worker, now)
+      return settled(join(state, event.worker, event.fresh), now, true)
     case 'ready':
-      return onReady(state, event.worker, event.round, now)
+      return settled(ready(state, event.worker, event.round), now, true)
+    case 'drain':
+      return settled(drain(state, event.worker), now)
     case 'lost':
-      return advance(markLost(state, event.worker), now)
+      return settled(lost(state, event.worker), now)
     case 'eject':
-      return advance(eject(state, event.worker, event.code), now)
+      return settled(eject(state, event.worker, event.code), now)
     case 'message':
       return onMessage(state, event, now)
     case 'tick':
-      return advance({ state, effects: [], judgement: accepted }, now)
+      return settled(only(state), now)
     case 'aggregated':
       return aggregated(state, event)
     case 'published':
-      return advance(published(state, event, now), now)
+      return settled(published(state, event, now), now)
     case 'fail':
-      return {
-        state: { ...state, phase: { kind: 'failed', code: event.code, message: event.message } },
-        effects: [{ kind: 'fail', code: event.code, message: event.message }],
-        judgement: accepted,
-      }
+      return fail(state, event.code, event.message)
+    case 'pause':
+      return only({ ...state, paused: true })
+    case 'resume':
+      return settled(resume(state, now), now)
     case 'stop':
-      return end(state, event.reason)
+      return toEnd(state, event.reason)
     default:
       return event satisfies never
   }
 }
 
-function onJoin(state: RoundState, worker: WorkerId, now: number): StepResult {
-  const known = state.members.get(worker)
-  if (known?.status === 'ejected') return { state, effects: [], judgement: rejected('EJECTED') }
-  const localState = known?.localState ?? state.rules.emptyLocalState
-  // A worker that comes back has to warm up again: nobody knows what it still holds.
-  const members = setMember(state.members, worker, { status: 'warming', misses: 0, localState })
-  return advance({ state: { ...state, members }, effects: [], judgement: accepted }, now)
-}
+const only = (state: RoundState): StepResult => ({ state, effects: [], judgement: accepted })
+const refuse = (state: RoundState, judgement: Judgement): StepResult => ({ state, effects: [], judgement })
 
-function onReady(state: RoundState, worker: WorkerId, round: number, now: number): StepResult {
-  const member = state.members.get(worker)
-  if (
-    member === undefined ||
-    member.status === 'ejected' ||
-    member.status === 'ready' ||
-    round !== state.round
-  ) {
-    return { state, effects: [], judgement: accepted }
-  }
-  const members = setMember(state.members, worker, { ...member, status: 'ready', misses: 0 })
-  return advance({ state: { ...state, members }, effects: [], judgement: accepted }, now)
-}
-
-function markLost(state: RoundState, worker: WorkerId): StepResult {
-  const member = state.members.get(worker)
-  if (member === undefined || member.status === 'ejected' || member.status === 'lost') {
-    return { state, effects: [], judgement: accepted }
-  }
-  const members = setMember(state.members, worker, { ...member, status: 'lost' })
-  return {
-    state: { ...state, members },
-    effects: [note('WORKER_LOST', state, worker, 'no longer answers; the round goes on without it')],
-    judgement: accepted,
-  }
-}
-
-function eject(state: RoundState, worker: WorkerId, code: string): StepResult {
-  const member = state.members.get(worker)
-  if (member === undefined) return { state, effects: [], judgement: accepted }
-  return {
-    state: { ...state, members: setMember(state.members, worker, { ...member, status: 'ejected' }) },
-    effects: [
-      note(code, state, worker, 'failed its audit; it is out of this run and not paid for this epoch'),
-    ],
-    judgement: accepted,
-  }
+function resume(state: RoundState, now: number): StepResult {
+  const next: RoundState = { ...state, paused: false }
+  return state.phase.kind === 'paused' ? toTrain(next, now) : only(next)
 }
 
 function onMessage(
   state: RoundState,
-  event: Extract<RoundEvent, { kind: 'message' }>,
+  { author, message }: Extract<RoundEvent, { kind: 'message' }>,
   now: number,
 ): StepResult {
-  const { rules } = state
-  const { author, message } = event
-  const members = new Set(state.members.keys())
-  const first = judge(
-    { run: rules.run, head: rules.head, term: rules.term, round: state.round, members, authoritative: true },
+  const { rules, heads, term, round, members } = state
+  const isMember = (worker: WorkerId) => members.has(worker)
+  const judgement = judge(
+    { run: rules.run, heads, term, round, isMember, authoritative: true },
     author,
     message,
   )
-  const refuse = (judgement: Judgement): StepResult => ({ state, effects: [], judgement })
-  if (first.verdict !== 'accept') return refuse(first)
+  if (judgement.verdict !== 'accept') return refuse(state, judgement)
   switch (message.body.kind) {
     case 'commit':
       return onCommit(state, author, message.body, now)
@@ -125,7 +93,10 @@ function onMessage(
     case 'stateRoot':
       return onStateRoot(state, author, message.body, now)
     default:
-      return refuse(ignored('OWN_MESSAGE'))
+      // A head's own message comes back to it only when somebody plays it again.
+      return message.term > term
+        ? { state, effects: [{ kind: 'deposed', term: message.term }], judgement: accepted }
+        : refuse(state, ignored('OWN_MESSAGE'))
   }
 }
 
@@ -135,24 +106,29 @@ function onCommit(
   body: Extract<GossipBody, { kind: 'commit' }>,
   now: number,
 ): StepResult {
-  const refuse = (judgement: Judgement): StepResult => ({ state, effects: [], judgement })
-  if (!state.roundMembers.includes(author)) return refuse(ignored('NOT_IN_ROUND'))
-  if (state.members.get(author)?.status === 'ejected') return refuse(ignored('EJECTED'))
+  const steps = stepsOf(state, author)
+  if (steps === undefined) return refuse(state, ignored('NOT_IN_ROUND'))
+  if (state.members.get(author)?.status === 'ejected') return refuse(state, ignored('EJECTED'))
   const earlier = state.commits.get(author)
-  if (earlier !== undefined)
-    return refuse(earlier === body.hash ? ignored('DUPLICATE') : rejected('EQUIVOCATION'))
-  if (state.phase.kind !== 'train' && state.phase.kind !== 'commit') return refuse(ignored('LATE'))
-  const commits = new Map(state.commits).set(author, body.hash)
+  if (earlier === body.hash) return refuse(state, ignored('DUPLICATE'))
+  // A worker that another head sent back, or a new process, may have trained the round again: what came first stands.
+  if (earlier !== undefined) {
+    const excused = state.inherited || state.members.get(author)?.restartedIn === state.round
+    return refuse(state, excused ? ignored('INHERITED') : rejected('EQUIVOCATION'))
+  }
+  if (state.phase.kind !== 'train' && state.phase.kind !== 'commit') return refuse(state, ignored('LATE'))
+  const commits = state.commits.set(author, body.hash)
   const { deadlineMs } = state.phase
   const quorumReached = commits.size >= quorumCount(state)
   const graceMs =
-    state.phase.kind === 'commit' && Number.isFinite(state.phase.graceMs)
+    state.phase.kind === 'commit' && state.phase.graceMs !== null
       ? state.phase.graceMs
       : quorumReached
         ? now + state.rules.commitGraceMs
-        : Number.POSITIVE_INFINITY
-  const next: RoundState = { ...state, commits, phase: { kind: 'commit', deadlineMs, graceMs } }
-  return advance({ state: next, effects: [], judgement: accepted }, now)
+        : null
+  const members = measured(state, author, steps, now - (deadlineMs - state.rules.trainTimeoutMs))
+  const next: RoundState = { ...state, commits, members, phase: { kind: 'commit', deadlineMs, graceMs } }
+  return settled(only(next), now)
 }
 
 function onReveal(
@@ -161,12 +137,12 @@ function onReveal(
   body: Extract<GossipBody, { kind: 'reveal' }>,
   now: number,
 ): StepResult {
-  const refuse = (judgement: Judgement): StepResult => ({ state, effects: [], judgement })
   const committed = state.commits.get(author)
-  if (committed === undefined) return refuse(ignored('NOT_COMMITTED'))
-  if (state.reveals.has(author) || state.refused.has(author)) return refuse(ignored('DUPLICATE'))
-  if (state.phase.kind === 'train' || state.phase.kind === 'commit') return refuse(rejected('EARLY_REVEAL'))
-  if (state.phase.kind !== 'reveal') return refuse(ignored('LATE'))
+  if (committed === undefined) return refuse(state, ignored('NOT_COMMITTED'))
+  if (state.reveals.has(author) || state.refused.has(author)) return refuse(state, ignored('DUPLICATE'))
+  if (state.phase.kind === 'train' || state.phase.kind === 'commit')
+    return refuse(state, rejected('EARLY_REVEAL'))
+  if (state.phase.kind !== 'reveal') return refuse(state, ignored('LATE'))
   const { rules } = state
   const { contribution, salt, trace } = body
   const opened = commitHash({
@@ -177,14 +153,14 @@ function onReveal(
     traceRoot: traceRoot(trace),
     salt,
   })
-  if (!sameHash(opened, committed)) return refuse(rejected('REVEAL_MISMATCH'))
+  if (!sameHash(opened, committed)) return refuse(state, rejected('REVEAL_MISMATCH'))
   const fault = faultOf(state, author, body)
   const next: RoundState =
     fault === null
-      ? { ...state, reveals: new Map(state.reveals).set(author, body) }
-      : { ...state, refused: new Map(state.refused).set(author, fault) }
+      ? { ...state, reveals: state.reveals.set(author, body) }
+      : { ...state, refused: state.refused.set(author, fault) }
   const effects = fault === null ? [] : [note(fault, state, author, 'its reveal is refused')]
-  return advance({ state: next, effects, judgement: accepted }, now)
+  return settled({ state: next, effects, judgement: accepted }, now)
 }
 
 /** What is wrong with a reveal that does open its commit; null when nothing is. */
@@ -195,7 +171,7 @@ function faultOf(
 ): string | null {
   const { rules } = state
   if (body.trace.length !== rules.traceLeaves) return 'TRACE_LENGTH'
-  if (body.tokens !== rules.tokensPerRound) return 'TOKENS_WRONG'
+  if (body.tokens !== rules.tokensPerStep * stepsOf(state, author)!) return 'TOKENS_WRONG'
   const start = body.trace[0]!
   // A worker that lost its local state may begin again from the empty one, but not from any other.
   const expected = state.members.get(author)?.localState
@@ -209,34 +185,44 @@ function onStateRoot(
   body: Extract<GossipBody, { kind: 'stateRoot' }>,
   now: number,
 ): StepResult {
-  const ofRound = state.roots.get(body.round) ?? new Map()
-  const refuse = (judgement: Judgement): StepResult => ({ state, effects: [], judgement })
-  if (body.round >= state.round) return refuse(rejected('FUTURE'))
-  if (ofRound.get(author) === body.root) return refuse(ignored('DUPLICATE'))
-  const roots = new Map(state.roots).set(body.round, new Map(ofRound).set(author, body.root))
+  const ofRound = state.roots.get(body.round, PersistentMap<WorkerId, Hash>())
+  if (body.round >= state.round) return refuse(state, ignored('FUTURE'))
+  if (ofRound.get(author) === body.root) return refuse(state, ignored('DUPLICATE'))
+  // A replica that was wrong says the right root once it is mended. Whoever says ever other ones would fill the log.
+  if (ofRound.has(author) && (body.round < state.round - 1 || body.root !== state.stateRoot))
+    return refuse(state, ignored('ROOT_CHANGED'))
+  // Rounds that are long over are not recorded any more, but a late root is no fault.
+  if (body.round < state.round - rootsKept) return refuse(state, ignored('LATE'))
+  const roots = state.roots.set(body.round, ofRound.set(author, body.root))
   const diverged = body.round === state.round - 1 && body.root !== state.stateRoot
   const effects = diverged
     ? [note('STATE_DIVERGED', state, author, 'its replica has another root; it resyncs')]
     : []
-  return advance({ state: { ...state, roots }, effects, judgement: accepted }, now)
+  return settled({ state: { ...state, roots }, effects, judgement: accepted }, now)
 }
 
-/** Members of the round that can still be expected to answer. */
-function answering(state: RoundState): readonly WorkerId[] {
-  return state.roundMembers.filter((worker) => {
+/** Whether somebody whom the round waits for has not done `done` yet. Stops at the first: cheap while many are missing. */
+function awaits(state: RoundState, done: (worker: WorkerId) => boolean): boolean {
+  return state.slots.some(({ worker }) => {
+    if (done(worker)) return false
     const status = state.members.get(worker)?.status
-    return status === 'ready' || status === 'warming'
+    return status === 'ready' || status === 'warming' || status === 'draining'
   })
 }
 
-export function quorumCount(state: RoundState): number {
-  return Math.max(1, Math.ceil(state.rules.quorum * state.roundMembers.length))
+function quorumCount(state: RoundState): number {
+  return Math.max(1, Math.ceil(state.rules.quorum * state.slots.length))
 }
 
-/** Moves to the next phase when what it waits for is there, or its deadline has passed. */
-function advance(result: StepResult, now: number): StepResult {
+/**
+ * Goes on to the next phase when what this one waits for is there, or its deadline has passed.
+ * @param grows Nobody can have left: whether enough are there need not be counted again, which each of a thousand
+ *   newcomers would otherwise cost.
+ */
+function settled(result: StepResult, now: number, grows = false): StepResult {
   const { state, effects, judgement } = result
-  const { phase } = state
+  if (!state.leading) return result
+  const { phase, rules } = state
   const follow = (next: StepResult): StepResult => ({
     state: next.state,
     effects: [...effects, ...next.effects],
@@ -244,88 +230,69 @@ function advance(result: StepResult, now: number): StepResult {
   })
   switch (phase.kind) {
     case 'forming': {
-      const present = [...state.members.values()].filter(
-        (m) => m.status === 'warming' || m.status === 'ready',
-      ).length
-      if (present < state.rules.minWorkers) return result
-      const deadlineMs = now + state.rules.warmupTimeoutMs
-      return follow(
-        advance({ state: { ...state, phase: { kind: 'warmup', deadlineMs } }, effects: [], judgement }, now),
-      )
+      if (state.members.size < rules.minWorkers) return result
+      const present = state.members.count(({ status }) => status === 'warming' || status === 'ready')
+      if (present < rules.minWorkers) return result
+      const warmup: RoundState = {
+        ...state,
+        phase: { kind: 'warmup', deadlineMs: now + rules.warmupTimeoutMs },
+      }
+      return follow(settled({ state: warmup, effects: [], judgement }, now, true))
     }
     case 'warmup': {
-      const statuses = [...state.members.values()].map(({ status }) => status)
-      const ready = statuses.filter((status) => status === 'ready').length
-      const warming = statuses.filter((status) => status === 'warming').length
-      if (ready >= state.rules.minWorkers && (warming === 0 || now >= phase.deadlineMs))
-        return follow(toTrain(state, now))
-      if (now >= phase.deadlineMs || ready + warming < state.rules.minWorkers) {
+      const isDue = now >= phase.deadlineMs
+      if (grows && !isDue && state.members.some(({ status }) => status === 'warming')) return result
+      const ready = state.members.count(({ status }) => status === 'ready')
+      const warming = state.members.count(({ status }) => status === 'warming')
+      if (ready >= rules.minWorkers && (warming === 0 || isDue)) return follow(toTrain(state, now))
+      if (isDue || ready + warming < rules.minWorkers)
         return follow({ state: { ...state, phase: { kind: 'forming' } }, effects: [], judgement })
-      }
       return result
     }
     case 'train':
     case 'commit': {
-      const waiting = answering(state).filter((worker) => !state.commits.has(worker))
-      const graceOver = phase.kind === 'commit' && now >= phase.graceMs
-      if (waiting.length > 0 && !graceOver && now < phase.deadlineMs) return result
-      return follow(advance(toReveal(state, now), now))
+      const graceOver = phase.kind === 'commit' && phase.graceMs !== null && now >= phase.graceMs
+      const waits = !graceOver && now < phase.deadlineMs
+      if (waits && awaits(state, (worker) => state.commits.has(worker))) return result
+      return follow(settled(toReveal(state, now), now))
     }
     case 'reveal': {
-      const waiting = [...state.commits.keys()].filter(
-        (worker) =>
-          !state.reveals.has(worker) &&
-          !state.refused.has(worker) &&
-          state.members.get(worker)?.status === 'ready',
-      )
-      if (waiting.length > 0 && now < phase.deadlineMs) return result
-      const { round, rules } = state
-      // Commit order: when two bring the same contribution, the first to commit keeps it.
-      const reveals = [...state.commits.keys()].flatMap((worker) => {
-        const reveal = state.reveals.get(worker)
-        return reveal === undefined || state.members.get(worker)?.status === 'ejected'
-          ? []
-          : [{ worker, reveal }]
-      })
-      const closesEpoch = (round + 1) % rules.roundsPerEpoch === 0
-      // Below the quorum the round is void: a manifest without entries keeps the chain and moves no weight.
-      const enough = reveals.length >= quorumCount(state)
-      return follow({
-        state: { ...state, phase: { kind: 'aggregate' } },
-        effects: [
-          ...(enough
-            ? []
-            : [note('BELOW_QUORUM', state, null, `${reveals.length} contributions; the round is void`)]),
-          { kind: 'aggregate', round, closesEpoch, reveals: enough ? reveals : [] },
-        ],
-        judgement,
-      })
+      const answered = (worker: WorkerId) =>
+        !state.commits.has(worker) || state.reveals.has(worker) || state.refused.has(worker)
+      if (now < phase.deadlineMs && awaits(state, answered)) return result
+      return follow(toAggregate(state, judgement))
     }
     case 'settle-roots': {
-      const heard = state.roots.get(state.round - 1) ?? new Map()
-      const waiting = [...state.members].filter(([worker, m]) => m.status === 'ready' && !heard.has(worker))
-      return waiting.length > 0 && now < phase.deadlineMs ? result : follow(end(state, 'all rounds are done'))
+      const heard = state.roots.get(state.round - 1)
+      const waits = state.members.some(
+        ({ status }, worker) => status === 'ready' && heard?.has(worker) !== true,
+      )
+      return waits && now < phase.deadlineMs ? result : follow(end(state, 'all rounds are done'))
     }
     default:
       return result
   }
 }
 
-function end(state: RoundState, reason: string): StepResult {
-  const { rules, round } = state
+function toAggregate(state: RoundState, judgement: Judgement): StepResult {
+  const { round, rules } = state
+  // Commit order: when two bring the same contribution, the first to commit keeps it.
+  const revealed = [...state.commits.keys()].filter(
+    (worker) => state.reveals.has(worker) && state.members.get(worker)?.status !== 'ejected',
+  )
+  const enough = revealed.length >= quorumCount(state)
+  const next: RoundState = {
+    ...state,
+    phase: {
+      kind: 'aggregate',
+      closesEpoch: (round + 1) % rules.roundsPerEpoch === 0,
+      admissible: enough ? revealed : [],
+    },
+  }
+  const why = `${revealed.length} contributions; the round is void`
   return {
-    state: { ...state, phase: { kind: 'ended', reason } },
-    effects: [
-      {
-        kind: 'broadcast',
-        message: {
-          run: rules.run,
-          term: rules.term,
-          body: { kind: 'runEnd', rounds: round, reason, newest: state.parent },
-        },
-      },
-      { kind: 'end', reason },
-    ],
-    judgement: accepted,
+    state: next,
+    effects: [...(enough ? [] : [note('BELOW_QUORUM', state, null, why)]), aggregateEffect(next)],
+    judgement,
   }
 }

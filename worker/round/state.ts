@@ -19,7 +19,7 @@ export type RunEnd = Extract<GossipBody, { kind: 'runEnd' }>
 export type Phase =
   /** Has θ of `round`, waits for the head to open it. */
   | { readonly kind: 'ready' }
-  | { readonly kind: 'training'; readonly members: readonly WorkerId[] }
+  | { readonly kind: 'training' }
   | { readonly kind: 'committed'; readonly trained: TrainedRound; readonly hash: Hash }
   | { readonly kind: 'revealed'; readonly trained: TrainedRound }
   | { readonly kind: 'applying'; readonly manifest: RoundManifest; readonly cid: CidText }
@@ -27,11 +27,30 @@ export type Phase =
   | { readonly kind: 'catching-up'; readonly target: CidText | null }
   | { readonly kind: 'ended'; readonly reason: string }
 
+/** What a worker trains in a round is a function of its place: another place means other batches. */
+export interface Place {
+  readonly slot: number
+  readonly memberCount: number
+  /** Inner steps asked of this worker. */
+  readonly steps: number
+}
+
+export interface Attempt {
+  /** Of the opening that it answers; its commit and reveal are said in this term, and in no other. */
+  readonly term: number
+  readonly round: number
+  readonly place: Place | null
+}
+
 export interface WorkerState {
   readonly self: WorkerId
   readonly run: RunId
-  readonly head: WorkerId
+  /** Heads of the cluster in the order of their terms (protocol/term.ts). */
+  readonly heads: readonly WorkerId[]
+  /** The newest term heard of. Messages of lower ones are nobody's. */
   readonly term: number
+  /** The term of the newest manifest applied: a head of a higher one may know a shorter or another history. */
+  readonly appliedTerm: number
   readonly phase: Phase
   /** The round whose starting weights this replica holds. */
   readonly round: number
@@ -39,9 +58,9 @@ export interface WorkerState {
   /** Block of the newest manifest applied. */
   readonly newest: CidText | null
   /** A round that the head opened while this replica was still applying the one before. */
-  readonly opened: RoundOpen | null
-  /** The newest round whose training was begun, −1 for none. Never begun twice: a second commit is an equivocation. */
-  readonly attempted: number
+  readonly opened: { readonly open: RoundOpen; readonly term: number } | null
+  /** The newest round whose training was begun. Never begun twice in a term: a second commit is an equivocation. */
+  readonly attempted: Attempt
   /** The end of the run, told while this replica did not have the last round yet. */
   readonly ending: RunEnd | null
   /** Times in a row that rebuilding did not lead to the head's root. */
@@ -49,6 +68,7 @@ export interface WorkerState {
 }
 
 export type WorkerEvent =
+  | { readonly kind: 'heads'; readonly heads: readonly WorkerId[] }
   | { readonly kind: 'message'; readonly author: WorkerId; readonly message: Gossip }
   | { readonly kind: 'manifest'; readonly manifest: RoundManifest; readonly cid: CidText }
   | { readonly kind: 'trained'; readonly round: number; readonly trained: TrainedRound }
@@ -65,11 +85,13 @@ export type WorkerEvent =
       readonly round: number
       readonly stateRoot: Hash
       readonly newest: CidText | null
+      /** The term of the newest manifest. */
+      readonly appliedTerm: number
     }
   | { readonly kind: 'catch-up-failed'; readonly text: string }
 
 export type WorkerEffect =
-  | { readonly kind: 'train'; readonly round: number; readonly slot: number; readonly memberCount: number }
+  | ({ readonly kind: 'train'; readonly round: number } & Place)
   | { readonly kind: 'stop-training' }
   | { readonly kind: 'publish'; readonly message: Gossip }
   | {
@@ -86,11 +108,20 @@ export type WorkerEffect =
 export function initialWorkerState(options: {
   self: WorkerId
   run: RunId
-  head: WorkerId
+  heads: readonly WorkerId[]
   term: number
+  appliedTerm: number
   round: number
   stateRoot: Hash
   newest: CidText | null
 }): WorkerState {
-  return { ...options, phase: { kind: 'ready' }, opened: null, attempted: -1, ending: null, divergences: 0 }
+  return {
+    ...options,
+    term: Math.max(options.term, options.appliedTerm),
+    phase: { kind: 'ready' },
+    opened: null,
+    attempted: { term: 0, round: -1, place: null },
+    ending: null,
+    divergences: 0,
+  }
 }

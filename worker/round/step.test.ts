@@ -1,128 +1,38 @@
 import { describe, expect, test } from 'vitest'
-import { commitHash } from '../../protocol/commitment.ts'
-import { aRun, cidOf, hashOf, peer } from '../../protocol/fixtures/names.ts'
-import type { CidText, WorkerId } from '../../protocol/ids.ts'
+import { aRun, cidOf, hashOf } from '../../protocol/fixtures/names.ts'
 import type { GossipBody, RoundManifest } from '../../protocol/wire.ts'
-import { deepFreeze } from '../../test/fixtures/deep-freeze.ts'
-import { traceRoot } from '../../verification/trace.ts'
 import {
-  initialWorkerState,
-  type TrainedRound,
-  type WorkerEffect,
-  type WorkerEvent,
-  type WorkerState,
-} from './state.ts'
-import { outstanding, step } from './step.ts'
-
-const [head, self, other] = [peer(0), peer(1), peer(2)]
-const root = (round: number) => hashOf(`θ${round}`)
-const manifestCid = (round: number): CidText => cidOf(`manifest ${round}`)
-
-const trained: TrainedRound = {
-  contribution: cidOf('contribution'),
-  contributionBytes: 10,
-  trace: [hashOf('0'), hashOf('1')],
-  tokens: 64,
-  lossNats: 2,
-  salt: hashOf('salt'),
-}
-const commitOf = (round: number) => {
-  const { contribution, trace, salt } = trained
-  return commitHash({ run: aRun, worker: self, round, contribution, traceRoot: traceRoot(trace), salt })
-}
-
-/** The manifest that ends `round`: θ of the round leads to θ of the next. */
-function manifestOf(round: number, change: Partial<RoundManifest> = {}): RoundManifest {
-  return {
-    ...{ run: aRun, term: 1, round, epoch: 0, refused: [], closesEpoch: false, checkpoint: null },
-    parent: round === 0 ? null : manifestCid(round - 1),
-    baseRoot: root(round),
-    stateRoot: root(round + 1),
-    entries: [],
-    members: [self, other],
-    ...change,
-  }
-}
-const entryOf = (worker: WorkerId) => ({ worker, ...trained, trace: [...trained.trace] })
-
-/** The worker's core, every step taken twice on frozen state. */
-class VirtualWorker {
-  state: WorkerState
-
-  constructor(round = 0) {
-    const newest = round === 0 ? null : manifestCid(round - 1)
-    this.state = initialWorkerState({ self, run: aRun, head, term: 1, round, stateRoot: root(round), newest })
-  }
-
-  send(event: WorkerEvent): readonly WorkerEffect[] {
-    deepFreeze(this.state)
-    deepFreeze(event)
-    const result = step(this.state, event)
-    expect(step(this.state, event)).toEqual(result)
-    this.state = result.state
-    return result.effects
-  }
-
-  hear(body: GossipBody, author = head, term = 1): readonly WorkerEffect[] {
-    return this.send({ kind: 'message', author, message: { run: aRun, term, body } })
-  }
-
-  judge(body: GossipBody, author = head): string {
-    const { judgement } = step(this.state, { kind: 'message', author, message: { run: aRun, term: 1, body } })
-    return `${judgement.verdict} ${judgement.code}`
-  }
-
-  open(round: number, members: readonly WorkerId[] = [self, other], stateRoot = root(round)) {
-    const parent = round === 0 ? null : manifestCid(round - 1)
-    return this.hear({ kind: 'roundOpen', round, stateRoot, parent, members: [...members] })
-  }
-
-  manifest(round: number, change: Partial<RoundManifest> = {}) {
-    return this.send({ kind: 'manifest', manifest: manifestOf(round, change), cid: manifestCid(round) })
-  }
-
-  applied(round: number, stateRoot = root(round + 1), checkpoint: CidText | null = null) {
-    return this.send({ kind: 'applied', round, stateRoot, checkpoint })
-  }
-
-  caughtUp(round: number, stateRoot = root(round)) {
-    return this.send({ kind: 'caught-up', round, stateRoot, newest: manifestCid(round - 1) })
-  }
-
-  commit() {
-    const { round } = this.state
-    this.open(round)
-    return this.send({ kind: 'trained', round, trained })
-  }
-
-  get phase(): string {
-    return this.state.phase.kind
-  }
-}
-
-const kinds = (effects: readonly WorkerEffect[]) => effects.map(({ kind }) => kind)
-const revealOpen = (round: number, hash = commitOf(round), worker = self) =>
-  ({
-    kind: 'revealOpen',
-    round,
-    commits: [
-      { worker: other, hash: hashOf('other') },
-      { worker, hash },
-    ],
-  }) satisfies GossipBody
+  commitOf,
+  earlier,
+  entryOf,
+  first,
+  head,
+  kinds,
+  manifestCid,
+  manifestOf,
+  other,
+  revealOpen,
+  root,
+  self,
+  trained,
+  VirtualWorker,
+} from './fixtures/virtual-worker.ts'
+import { outstanding } from './step.ts'
 
 test('a whole round', () => {
   const worker = new VirtualWorker()
-  expect(worker.open(0, [other, self])).toEqual([{ kind: 'train', round: 0, slot: 1, memberCount: 2 }])
+  expect(worker.open(0, [earlier, self])).toEqual([
+    { kind: 'train', round: 0, slot: 1, memberCount: 2, steps: 4 },
+  ])
   expect(outstanding(worker.state)).toBeNull()
 
-  const commit = { run: aRun, term: 1, body: { kind: 'commit', round: 0, hash: commitOf(0) } }
+  const commit = { run: aRun, term: first, body: { kind: 'commit', round: 0, hash: commitOf(0) } }
   expect(worker.send({ kind: 'trained', round: 0, trained })).toEqual([{ kind: 'publish', message: commit }])
   expect(outstanding(worker.state)).toEqual(commit)
 
   const [published] = worker.hear(revealOpen(0))
   const body = { kind: 'reveal', round: 0, ...trained }
-  expect(published).toEqual({ kind: 'publish', message: { run: aRun, term: 1, body } })
+  expect(published).toEqual({ kind: 'publish', message: { run: aRun, term: first, body } })
   expect(outstanding(worker.state)?.body).toEqual(body)
 
   const manifest = manifestOf(0, { entries: [entryOf(self)] })
@@ -156,7 +66,7 @@ describe('opening a round', () => {
     worker.open(3)
     expect(worker.open(3)).toEqual([])
     expect(worker.phase).toBe('training')
-    expect(worker.judge({ kind: 'roundOpen', round: 2, stateRoot: root(2), parent: null, members: [] })).toBe(
+    expect(worker.judge({ kind: 'roundOpen', round: 2, stateRoot: root(2), parent: null, slots: [] })).toBe(
       'ignore LATE',
     )
   })
@@ -237,6 +147,14 @@ describe('revealing', () => {
     worker.commit()
     expect(worker.hear(body)).toEqual([])
     expect(worker.phase).toBe('committed')
+  })
+
+  test('repeated by the head’s heartbeats, it is not published over and over', () => {
+    const worker = new VirtualWorker()
+    worker.commit()
+    worker.hear(revealOpen(0))
+    for (let beat = 0; beat < 3; beat++) expect(worker.hear(revealOpen(0))).toEqual([])
+    expect(outstanding(worker.state)?.body.kind).toBe('reveal')
   })
 
   test('once only, and never by anybody but the head', () => {
@@ -366,6 +284,18 @@ describe('the end', () => {
     expect(worker.judge(end(4))).toBe('ignore RUN_OVER')
     expect(worker.open(4)).toEqual([])
     expect(outstanding(worker.state)).toBeNull()
+  })
+
+  test('a run that failed in the middle of a round is left like any other', () => {
+    const worker = new VirtualWorker(2)
+    worker.commit()
+    const failed = {
+      kind: 'runEnd',
+      rounds: 2,
+      reason: 'STATE_NOT_FINITE: …',
+      newest: manifestCid(1),
+    } as const
+    expect(worker.hear(failed)).toEqual([{ kind: 'end', reason: 'STATE_NOT_FINITE: …' }])
   })
 
   test('a round that was stopped in the middle is not waited for', () => {
