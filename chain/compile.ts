@@ -9,6 +9,7 @@ const generatedFolder = path.join(import.meta.dirname, 'generated')
 /** The contracts that are deployed: source name, and the prefix of the exports in its generated file. */
 const contracts = [
   { name: 'RunEscrow', file: 'run-escrow.ts', prefix: 'runEscrow' },
+  { name: 'WorkerStake', file: 'worker-stake.ts', prefix: 'workerStake' },
   { name: 'DevToken', file: 'dev-token.ts', prefix: 'devToken' },
 ] as const
 

@@ -4,10 +4,11 @@ import path from 'node:path'
 import { expect, test } from 'vitest'
 import { compileToTypeScript, generatedPath } from './compile.ts'
 import { runEscrowBytecode } from './generated/run-escrow.ts'
+import { workerStakeBytecode } from './generated/worker-stake.ts'
 
 const repository = path.join(import.meta.dirname, '..')
 
-test('the committed ABIs and bytecode are those of the contracts', { timeout: 60_000 }, () => {
+test('the committed ABIs and bytecode are those of the contracts', { timeout: 180_000 }, () => {
   for (const [file, text] of compileToTypeScript()) {
     expect(readFileSync(generatedPath(file), 'utf8') === text, `${file}: run node chain/compile.ts`).toBe(
       true,
@@ -16,7 +17,7 @@ test('the committed ABIs and bytecode are those of the contracts', { timeout: 60
 })
 
 // Unit, fuzz and invariant tests of the contracts are Solidity and run in forge's EVM.
-test('the contracts pass their forge tests', { timeout: 120_000 }, () => {
+test('the contracts pass their forge tests', { timeout: 300_000 }, () => {
   const { status, stdout, stderr, error } = spawnSync(
     path.join(repository, 'node_modules/.bin/forge'),
     ['test', '--color', 'never'],
@@ -24,13 +25,19 @@ test('the contracts pass their forge tests', { timeout: 120_000 }, () => {
       cwd: repository,
       env: { ...process.env, FOUNDRY_CONFIG: 'chain/foundry.toml' },
       encoding: 'utf8',
-      timeout: 110_000,
+      timeout: 290_000,
     },
   )
   expect(status, `${error ?? ''}\n${stdout}\n${stderr}`).toBe(0)
   expect(stdout).toContain('invariant_theBooksBalance')
+  expect(stdout).toContain('invariant_everyStakeIsThere')
 
-  const artifact = path.join(repository, 'chain/out/RunEscrow.sol/RunEscrow.json')
-  const tested = JSON.parse(readFileSync(artifact, 'utf8')) as { bytecode: { object: string } }
-  expect(tested.bytecode.object === runEscrowBytecode, 'what forge tested is what is deployed').toBe(true)
+  for (const [name, deployed] of [
+    ['RunEscrow', runEscrowBytecode],
+    ['WorkerStake', workerStakeBytecode],
+  ] as const) {
+    const artifact = path.join(repository, `chain/out/${name}.sol/${name}.json`)
+    const tested = JSON.parse(readFileSync(artifact, 'utf8')) as { bytecode: { object: string } }
+    expect(tested.bytecode.object === deployed, `${name}: what forge tested is what is deployed`).toBe(true)
+  }
 })

@@ -29,6 +29,7 @@ export interface Devnet extends AsyncDisposable {
   readonly rpcUrl: string
   readonly chainId: number
   readonly port: number
+  readonly pid: number
   /** Ends the process; resolves once its state is written and it is gone. Harmless when called twice. */
   stop(): Promise<void>
 }
@@ -99,6 +100,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
       rpcUrl: `http://127.0.0.1:${listeningPort}`,
       chainId,
       port: listeningPort,
+      pid: child.pid!,
       stop,
       [Symbol.asyncDispose]: stop,
     }

@@ -13,7 +13,7 @@ import {
 } from 'viem'
 import { MurmurError } from '../protocol/errors.ts'
 
-/** What the reader can do about each of the escrow's refusals (`RunEscrow.sol`) and the token's (ERC-6093). */
+/** What the reader can do about each refusal of `RunEscrow.sol`, `WorkerStake.sol` and the token (ERC-6093). */
 const nextAfterRevert = new Map<string, string>([
   [
     'RunExists',
@@ -26,7 +26,12 @@ const nextAfterRevert = new Map<string, string>([
     'TermsInvalid',
     'give a deployed token, a reward and a number of epochs above 0, and a deadline in the future',
   ],
-  ['OnlyCoordinator', "send it from the coordinator's account"],
+  ['StandbysInvalid', 'name at most 7 standbys, each once, and not the coordinator itself'],
+  [
+    'NeitherCoordinatorNorStandby',
+    "lead from the coordinator's account or that of a standby named at the start",
+  ],
+  ['TermTooFar', 'take the lease in steps: no term above the named one is accepted yet'],
   ['EpochOutOfOrder', 'close and settle epochs in their order, once each'],
   ['EpochNotClosed', 'close the epoch first'],
   ['EpochUnsettled', 'settle the closed epochs first, or wait for the deadline and expire the run'],
@@ -41,21 +46,36 @@ const nextAfterRevert = new Map<string, string>([
   ['NothingToClaim', 'wait for the next epoch to be final'],
   ['ClaimsExceedFinalized', "the root promised more than it reserved: report the run's coordinator"],
   ['DeadlineNotReached', "wait for the run's deadline"],
+  ['StakeTooSmall', 'ask for no more than the named stake'],
+  ['StillUnbonding', 'wait until the named time (unix seconds)'],
+  ['NothingToWithdraw', 'ask for a part of the stake back first: `murmur worker unstake AMOUNT`'],
   ['TokenTookFee', 'use a plain ERC-20 token'],
-  ['ERC20InsufficientAllowance', 'approve the escrow for the amount'],
+  ['ERC20InsufficientAllowance', 'approve the contract for the amount'],
   ['ERC20InsufficientBalance', 'send tokens to the account, or give a smaller amount'],
 ])
 
-/** A refused transaction as an error: the contract's own name for it, with its arguments. */
+/** Refusals that mean one thing: some other leadership of the run has begun. */
+const fenced: readonly string[] = ['TermStale', 'OnlyLeader']
+
+/** A refused transaction as an error: `LEASE_LOST`, or `TX_REVERTED` with the contract's own name and its arguments. */
 export function revertedError(
   doing: string,
   name: string,
   args: readonly unknown[],
   cause?: unknown,
 ): MurmurError {
+  if (fenced.includes(name)) {
+    return new MurmurError('LEASE_LOST', {
+      message: `the chain refused to ${doing}: ${name}(${args.map(String).join(', ')})`,
+      next: 'another head leads this run: follow it, or take the lease in a higher term',
+      exit: 'reverted',
+      details: { error: name, ...(typeof args[0] === 'number' ? { term: args[0] } : {}) },
+      cause,
+    })
+  }
   return new MurmurError('TX_REVERTED', {
     message: `the chain refused to ${doing}: ${name}(${args.map(String).join(', ')})`,
-    next: nextAfterRevert.get(name) ?? 'look the error up in chain/contracts/RunEscrow.sol',
+    next: nextAfterRevert.get(name) ?? 'look the error up in chain/contracts',
     exit: 'reverted',
     details: { error: name },
     cause,
@@ -71,7 +91,7 @@ const unconfirmed = [
 
 /**
  * Any failure of a chain call as a {@link MurmurError}: `RPC_UNREACHABLE`, `TX_UNCONFIRMED`, `TX_REVERTED`,
- * `INSUFFICIENT_FUNDS`, `ESCROW_MISSING`, otherwise `CHAIN_FAILED`. `doing` is a verb phrase: "fund the run".
+ * `LEASE_LOST`, `INSUFFICIENT_FUNDS`, `ESCROW_MISSING`, otherwise `CHAIN_FAILED`. `doing` is a verb phrase: "fund the run".
  */
 export function chainError(error: unknown, doing: string, rpcUrl: string): unknown {
   if (!(error instanceof BaseError)) return error

@@ -6,6 +6,8 @@ export interface ChainConfig {
   readonly chainId: number
   readonly escrow: Address
   readonly token: Address
+  /** Where workers stake to be admitted (`WorkerStake.sol`); without it nobody is admitted by stake. */
+  readonly stake?: Address
   /** The block of the escrow's deployment: where reading its events begins. Default 0. */
   readonly deployedBlock?: number
 }
@@ -19,6 +21,15 @@ export interface RunTerms {
   readonly disputeWindowSeconds: number
   /** Unix time in seconds after which anyone may end the run. */
   readonly deadline: number
+  /** Accounts beside the coordinator that may take the run's lease: at most 7 other ones, each once. Default none. */
+  readonly standbys?: readonly Address[]
+}
+
+/** Who may move a run now: calls of any other leader or term are refused (`LEASE_LOST`). */
+export interface Lease {
+  readonly leader: Address
+  /** 0 until the first `takeLease`: then the coordinator leads. */
+  readonly term: number
 }
 
 export interface Settlement {
@@ -28,6 +39,14 @@ export interface Settlement {
   readonly cumulativeTotal: Wei
   /** sha2-256 digest of the checkpoint's CID. */
   readonly checkpoint: Hash
+  /** The leadership that settles it. */
+  readonly term: number
+}
+
+/** What the chain says of an epoch that is settled, whoever settled it. */
+export interface SettledOnChain extends Omit<Settlement, 'term'>, TxResult {
+  /** Unix time in seconds from which on its root can be claimed by. */
+  readonly finalizesAt: number
 }
 
 /** Token base units. unspent = funded − reserved − refunded; the escrow holds unspent + reserved − claimed. */
@@ -40,7 +59,7 @@ export interface Accounting {
   readonly refunded: Wei
 }
 
-export interface RunState extends Omit<RunTerms, 'specDigest'> {
+export interface RunState extends Omit<RunTerms, 'specDigest' | 'standbys'>, Lease {
   readonly coordinator: Address
   readonly token: Address
   readonly epochsClosed: number
@@ -70,6 +89,7 @@ export interface Funder {
 }
 
 export interface Claim {
+  readonly escrowRun: Hash
   readonly account: Address
   readonly amount: Wei
   readonly blockNumber: bigint
@@ -86,15 +106,23 @@ export interface Escrow {
   createRun(terms: RunTerms): Promise<TxResult & { readonly escrowRun: Hash }>
   /** Approves the escrow first where the allowance is short. Throws `INSUFFICIENT_FUNDS` where tokens are missing. */
   fund(escrowRun: Hash, amount: Wei): Promise<TxResult>
-  closeEpoch(escrowRun: Hash, epoch: number, historyRoot: Hash): Promise<TxResult>
+  /**
+   * Makes this account the leader in a term above the current one, which fences every earlier term off. Null where it
+   * holds this very term already: an earlier attempt was mined and its receipt never came. Throws `LEASE_LOST` where
+   * the run has come as far or further.
+   */
+  takeLease(escrowRun: Hash, term: number): Promise<TxResult | null>
+  /** Throws `LEASE_LOST` unless this account leads in `term`; so do `settleEpoch` and `finish`. */
+  closeEpoch(escrowRun: Hash, epoch: number, historyRoot: Hash, term: number): Promise<TxResult>
   /** Waits first until the contract can accept it: two blocks after the close. Throws `EPOCH_NOT_CLOSED`. */
   settleEpoch(escrowRun: Hash, settlement: Settlement): Promise<TxResult>
   claim(escrowRun: Hash, account: Address, cumulative: Wei, proof: readonly Hash[]): Promise<TxResult>
-  finish(escrowRun: Hash): Promise<TxResult>
+  finish(escrowRun: Hash, term: number): Promise<TxResult>
   expire(escrowRun: Hash): Promise<TxResult>
   refund(escrowRun: Hash, funder: Address): Promise<TxResult>
 
   run(escrowRun: Hash): Promise<RunState>
+  lease(escrowRun: Hash): Promise<Lease>
   accounting(escrowRun: Hash): Promise<Accounting>
   /** What a funder's shares are worth of the unspent money now. */
   refundable(escrowRun: Hash, funder: Address): Promise<Wei>
@@ -103,6 +131,11 @@ export interface Escrow {
   finalized(escrowRun: Hash): Promise<Finalized>
   /** The history root that an epoch's close anchored; undefined where it is not closed. */
   historyRoot(escrowRun: Hash, epoch: number): Promise<Hash | undefined>
+  /**
+   * What was settled for an epoch, and by which transaction; undefined where it is not settled. So a head that stopped
+   * between sending and recording finds out what it did, and a successor what its predecessor did.
+   */
+  settlement(escrowRun: Hash, epoch: number): Promise<SettledOnChain | undefined>
   /** Waits for the block after the epoch's close; its hash is the epoch's audit beacon. Throws `EPOCH_NOT_CLOSED`. */
   beacon(escrowRun: Hash, epoch: number, signal: AbortSignal): Promise<Beacon>
   /** Token base units that an account holds. */
@@ -110,4 +143,6 @@ export interface Escrow {
   /** Who funded the run, summed per funder in the order of their first funding. */
   funders(escrowRun: Hash): Promise<readonly Funder[]>
   claims(escrowRun: Hash): Promise<readonly Claim[]>
+  /** Every claim of an account, in whatever run. */
+  claimsOf(account: Address): Promise<readonly Claim[]>
 }

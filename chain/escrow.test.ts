@@ -48,7 +48,7 @@ test('a run from its funding to the last refund, exact to the base unit', { time
     [100n, 100n, 99n, 51n],
     [100n, 100n, 99n, 0n],
   ].entries()) {
-    await head.closeEpoch(escrowRun, epoch, digest(0x40 + epoch))
+    await head.closeEpoch(escrowRun, epoch, digest(0x40 + epoch), 0)
     const beacon = await head.beacon(escrowRun, epoch, AbortSignal.timeout(10_000))
     expect(beacon.blockHash).toMatch(/^0x[0-9a-f]{64}$/)
     expect(await head.historyRoot(escrowRun, epoch)).toBe(digest(0x40 + epoch))
@@ -60,6 +60,7 @@ test('a run from its funding to the last refund, exact to the base unit', { time
       payoutRoot: tree.root,
       cumulativeTotal: tree.total,
       checkpoint: digest(0x60 + epoch),
+      term: 0,
     })
     expect(await head.finalized(escrowRun)).toEqual({
       epochs: epoch + 1,
@@ -83,7 +84,7 @@ test('a run from its funding to the last refund, exact to the base unit', { time
   expect((await head.claims(escrowRun)).reduce((sum, { amount }) => sum + amount, 0n)).toBe(1_621n)
   expect(await head.claimed(escrowRun, workers[0]!)).toBe(500n)
 
-  await head.finish(escrowRun)
+  await head.finish(escrowRun, 0)
   for (const { address } of funders) await passerBy.refund(escrowRun, address)
   const left = 2_700n - 1_621n
   const refunded = await Promise.all(funders.map(({ address }) => head.balanceOf(address)))
@@ -113,9 +114,10 @@ test('refusals of the contract come out by name, before anything is sent', { tim
     message: expect.stringContaining(escrowRun),
   })
   await expect(
-    connectEscrow(config, funders[0], limits).closeEpoch(escrowRun, 0, digest(9)),
+    connectEscrow(config, funders[0], limits).closeEpoch(escrowRun, 0, digest(9), 0),
   ).rejects.toMatchObject({
-    details: { error: 'OnlyCoordinator' },
+    code: 'LEASE_LOST',
+    details: { error: 'OnlyLeader' },
     message: expect.stringContaining(coordinator.address),
   })
   await expect(head.accounting(digest(3))).rejects.toMatchObject({ details: { error: 'RunUnknown' } })
@@ -123,7 +125,7 @@ test('refusals of the contract come out by name, before anything is sent', { tim
     code: 'EPOCH_NOT_CLOSED',
   })
   await expect(head.fund(escrowRun, 1n)).rejects.toMatchObject({ code: 'INSUFFICIENT_FUNDS', exit: 'funds' })
-  await expect(connectEscrow(config).finish(escrowRun)).rejects.toMatchObject({ code: 'NO_ACCOUNT' })
+  await expect(connectEscrow(config).finish(escrowRun, 0)).rejects.toMatchObject({ code: 'NO_ACCOUNT' })
 })
 
 test('an account without coin for gas is told so', async () => {
@@ -144,7 +146,7 @@ test('a dead, a mute, a wrong chain and a wrong address are told apart', { timeo
   await expect(at({ rpcUrl: muteUrl }).accounting(digest(1))).rejects.toMatchObject(unreachable)
   mute.closeAllConnections()
   mute.close()
-  await expect(at({ rpcUrl: muteUrl }).finish(digest(1))).rejects.toMatchObject(unreachable)
+  await expect(at({ rpcUrl: muteUrl }).finish(digest(1), 0)).rejects.toMatchObject(unreachable)
   await expect(at({ chainId: 1 }).accounting(digest(1))).rejects.toMatchObject({ code: 'WRONG_CHAIN' })
   await expect(at({ escrow: workers[0]! }).accounting(digest(1))).rejects.toMatchObject({
     code: 'ESCROW_MISSING',
@@ -154,7 +156,7 @@ test('a dead, a mute, a wrong chain and a wrong address are told apart', { timeo
 test('the beacon is the hash of the block after the close', { timeout: 20_000 }, async () => {
   const head = connectEscrow(config, coordinator, limits)
   const { escrowRun } = await head.createRun({ ...terms, specDigest: digest(5) })
-  const { blockNumber } = await head.closeEpoch(escrowRun, 0, digest(9))
+  const { blockNumber } = await head.closeEpoch(escrowRun, 0, digest(9), 0)
   const beacon = await head.beacon(escrowRun, 0, AbortSignal.timeout(10_000))
   const block = await createPublicClient({ transport: http(config.rpcUrl) }).getBlock({
     blockNumber: blockNumber + 1n,

@@ -1,10 +1,11 @@
-import { type Account, encodeAbiParameters, erc20Abi, isAddressEqual, keccak256, parseAbi } from 'viem'
-import { MurmurError } from '../protocol/errors.ts'
-import type { Address, Hash, Wei } from '../protocol/ids.ts'
-import { readClaims, readFunders } from './escrow-history.ts'
-import type { ChainConfig, Escrow, RunState } from './escrow-port.ts'
+import { type Account, encodeAbiParameters, isAddressEqual, keccak256 } from 'viem'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
+import type { Address, Hash } from '../protocol/ids.ts'
+import { readClaims, readFunders, readSettlement } from './escrow-history.ts'
+import type { ChainConfig, Escrow, Lease, RunState } from './escrow-port.ts'
 import { runEscrowAbi } from './generated/run-escrow.ts'
 import { connectRpc, type RpcLimits } from './rpc.ts'
+import { allowSpending, tokenBalance, tokenErrorsAbi } from './token.ts'
 
 export type * from './escrow-port.ts'
 
@@ -13,31 +14,14 @@ export function escrowRunId(coordinator: Address, specDigest: Hash): Hash {
   return keccak256(encodeAbiParameters([{ type: 'address' }, { type: 'bytes32' }], [coordinator, specDigest]))
 }
 
-/** Without `returns`, so that tokens that return nothing can be approved too. */
-const approveAbi = parseAbi(['function approve(address spender, uint256 amount)'])
-/** The escrow's own errors, and those of the token that come out through it (ERC-6093). */
-const writeAbi = [
-  ...runEscrowAbi,
-  ...parseAbi([
-    'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
-    'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
-    'error SafeERC20FailedOperation(address token)',
-  ]),
-]
-
 /** Connects to an escrow: read-only without an account, which is a viem account or a private key. */
 export function connectEscrow(config: ChainConfig, account?: Account | Hash, limits?: RpcLimits): Escrow {
   const rpc = connectRpc(config, account, limits)
   const contract = { address: config.escrow, abi: runEscrowAbi } as const
-  const token = { address: config.token, abi: erc20Abi } as const
+  const writeAbi = [...runEscrowAbi, ...tokenErrorsAbi]
 
   const write = (doing: string, functionName: string, ...args: readonly unknown[]) =>
     rpc.write(doing, { address: config.escrow, abi: writeAbi, functionName, args })
-
-  const balanceOf = (owner: Address) =>
-    rpc.read('read a balance', (client) =>
-      client.readContract({ ...token, functionName: 'balanceOf', args: [owner] }),
-    )
 
   async function closure(escrowRun: Hash, epoch: number) {
     const [historyRoot, blockNumber] = await rpc.read('read an epoch', (client) =>
@@ -61,6 +45,8 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
     )
     return {
       coordinator: found.coordinator,
+      leader: found.leader,
+      term: found.term,
       token: found.token,
       epochReward: found.epochReward,
       epochs: found.epochs,
@@ -72,34 +58,18 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
     }
   }
 
-  async function prepareFunding(owner: Address, escrowRun: Hash, amount: Wei): Promise<void> {
-    const { token: runToken } = await run(escrowRun)
-    if (!isAddressEqual(runToken, config.token)) {
-      throw new MurmurError('WRONG_TOKEN', {
-        message: `the run is paid in ${runToken}, not in the configured token ${config.token}`,
-        next: 'correct chain.token',
-      })
-    }
-    const balance = await balanceOf(owner)
-    if (balance < amount) {
-      throw new MurmurError('INSUFFICIENT_FUNDS', {
-        message: `${owner} holds ${balance} token base units, fewer than the ${amount} to fund the run with`,
-        next: 'send tokens to the account, or fund a smaller amount',
-        exit: 'funds',
-        details: { balance, amount },
-      })
-    }
-    const allowance = await rpc.read('read an allowance', (client) =>
-      client.readContract({ ...token, functionName: 'allowance', args: [owner, config.escrow] }),
-    )
-    if (allowance < amount) {
-      await rpc.write('approve the escrow', {
-        address: config.token,
-        abi: approveAbi,
-        functionName: 'approve',
-        args: [config.escrow, amount],
-      })
-    }
+  async function requireSameToken(escrowRun: Hash): Promise<void> {
+    const { token } = await run(escrowRun)
+    if (isAddressEqual(token, config.token)) return
+    throw new MurmurError('WRONG_TOKEN', {
+      message: `the run is paid in ${token}, not in the configured token ${config.token}`,
+      next: 'correct chain.token',
+    })
+  }
+
+  async function lease(escrowRun: Hash): Promise<Lease> {
+    const { leader, term } = await run(escrowRun)
+    return { leader, term }
   }
 
   return {
@@ -115,28 +85,42 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
         terms.epochs,
         terms.disputeWindowSeconds,
         BigInt(terms.deadline),
+        terms.standbys ?? [],
       )
       return { ...sent, escrowRun: escrowRunId(rpc.account!, terms.specDigest) }
     },
     async fund(escrowRun, amount) {
-      if (rpc.account) await prepareFunding(rpc.account, escrowRun, amount)
+      if (rpc.account) await requireSameToken(escrowRun)
+      await allowSpending(rpc, config.token, config.escrow, amount, 'fund the run with')
       return write('fund the run', 'fund', escrowRun, amount)
     },
-    closeEpoch: (escrowRun, epoch, historyRoot) =>
-      write(`close epoch ${epoch}`, 'closeEpoch', escrowRun, epoch, historyRoot),
-    async settleEpoch(escrowRun, { epoch, payoutRoot, cumulativeTotal, checkpoint }) {
+    async takeLease(escrowRun, term) {
+      try {
+        return await write(`lead in term ${term}`, 'takeLease', escrowRun, term)
+      } catch (error) {
+        if (!isMurmurError(error, 'LEASE_LOST') || rpc.account === undefined) throw error
+        // Terms are dealt out, so nobody else of this account can have taken this one.
+        const held = await lease(escrowRun)
+        if (held.term === term && isAddressEqual(held.leader, rpc.account)) return null
+        throw error
+      }
+    },
+    closeEpoch: (escrowRun, epoch, historyRoot, term) =>
+      write(`close epoch ${epoch}`, 'closeEpoch', escrowRun, epoch, historyRoot, term),
+    async settleEpoch(escrowRun, { epoch, payoutRoot, cumulativeTotal, checkpoint, term }) {
       // One block more than the beacon: nodes simulate a transaction as if it were in the newest block.
       await rpc.awaitBlock((await closedAt(escrowRun, epoch)) + 2n, rpc.deadline())
       const doing = `settle epoch ${epoch}`
-      return write(doing, 'settleEpoch', escrowRun, epoch, payoutRoot, cumulativeTotal, checkpoint)
+      return write(doing, 'settleEpoch', escrowRun, epoch, payoutRoot, cumulativeTotal, checkpoint, term)
     },
     claim: (escrowRun, owner, cumulative, proof) =>
       write('claim pay', 'claim', escrowRun, owner, cumulative, proof),
-    finish: (escrowRun) => write('finish the run', 'finish', escrowRun),
+    finish: (escrowRun, term) => write('finish the run', 'finish', escrowRun, term),
     expire: (escrowRun) => write('expire the run', 'expire', escrowRun),
     refund: (escrowRun, funder) => write('refund a funder', 'refund', escrowRun, funder),
 
     run,
+    lease,
     async accounting(escrowRun) {
       const [funded, reserved, claimed, unspent, refunded] = await rpc.read('read the accounting', (client) =>
         client.readContract({ ...contract, functionName: 'accounting', args: [escrowRun] }),
@@ -160,14 +144,20 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
       return { epochs, payoutRoot, cumulativeTotal }
     },
     historyRoot: async (escrowRun, epoch) => (await closure(escrowRun, epoch))?.historyRoot,
+    async settlement(escrowRun, epoch) {
+      const closed = await closure(escrowRun, epoch)
+      if (closed === undefined || (await run(escrowRun)).epochsSettled <= epoch) return undefined
+      return await readSettlement(rpc, config, escrowRun, epoch, closed.blockNumber)
+    },
     async beacon(escrowRun, epoch, signal) {
       const blockNumber = (await closedAt(escrowRun, epoch)) + 1n
       await rpc.awaitBlock(blockNumber, signal)
       const block = await rpc.read('read the beacon', (client) => client.getBlock({ blockNumber }))
       return { blockNumber, blockHash: block.hash }
     },
-    balanceOf,
+    balanceOf: (owner) => tokenBalance(rpc, config.token, owner),
     funders: (escrowRun) => readFunders(rpc, config, escrowRun),
-    claims: (escrowRun) => readClaims(rpc, config, escrowRun),
+    claims: (escrowRun) => readClaims(rpc, config, { runId: escrowRun }),
+    claimsOf: (account) => readClaims(rpc, config, { account }),
   }
 }

@@ -2,16 +2,20 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type Abi,
   type Account,
+  concat,
   createPublicClient,
   createWalletClient,
   defineChain,
+  encodeDeployData,
+  getCreate2Address,
   type Hash,
   http,
   type PublicClient,
   type WalletClient,
+  zeroHash,
 } from 'viem'
 import { privateKeyToAccount } from 'viem/accounts'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { Address } from '../protocol/ids.ts'
 import { chainError, revertedError } from './errors.ts'
 
@@ -42,10 +46,16 @@ export interface Rpc {
   readonly account: Address | undefined
   /** Runs a read; failures come out as a MurmurError. `doing` is a verb phrase for its message. */
   read<T>(doing: string, work: (client: PublicClient) => Promise<T>): Promise<T>
-  /** Simulates, sends, and waits for the receipt. */
+  /** Simulates, sends, and waits for the receipt. A call that reverts in its block is told by the contract's reason. */
   write(doing: string, call: ContractCall): Promise<TxResult>
-  /** Deploys; resolves to the new contract's address. */
-  deploy(doing: string, abi: Abi, bytecode: `0x${string}`): Promise<TxResult & { readonly address: Address }>
+  /**
+   * Puts a contract at the address that its code and arguments decide (CREATE2, by the usual deployer contract), unless
+   * it is there already; resolves to the address.
+   */
+  deploy(
+    doing: string,
+    contract: { readonly abi: Abi; readonly bytecode: `0x${string}`; readonly args?: readonly unknown[] },
+  ): Promise<Address>
   /**
    * Resolves once a block with this number or a higher one exists. Throws `CHAIN_STALLED` where the signal is a
    * timeout, otherwise the signal's reason.
@@ -54,6 +64,9 @@ export interface Rpc {
   /** A signal that aborts after the receipt timeout. */
   deadline(): AbortSignal
 }
+
+/** Arachnid's deterministic deployment proxy: at one address on every chain that has it, anvil's included. */
+const create2Deployer: Address = '0x4e59b44847b379578588920cA78FbF26c0B4956C'
 
 /** Two retries after 150 and 300 ms bridge a hiccup; an outage is told within a second. Sends are never repeated. */
 const readRetries = 2
@@ -128,10 +141,18 @@ export function connectRpc(
     return sent
   }
 
-  async function confirmed(doing: string, txHash: Hash) {
+  async function confirmed(doing: string, txHash: Hash, explain?: (blockNumber: bigint) => Promise<unknown>) {
     try {
       const receipt = await reader.waitForTransactionReceipt({ hash: txHash, timeout: receiptTimeoutMs })
-      if (receipt.status === 'reverted') throw revertedError(doing, 'reverted in its block', [txHash])
+      if (receipt.status === 'reverted') {
+        // Receipts carry no reason: what refused it in its block, most likely, still does at that block's end.
+        const cause = await explain?.(receipt.blockNumber).then(
+          () => undefined,
+          (error: unknown) => chainError(error, doing, config.rpcUrl),
+        )
+        if (isMurmurError(cause) && cause.exit === 'reverted') throw cause
+        throw revertedError(doing, 'reverted in its block', [txHash], cause)
+      }
       return receipt
     } finally {
       underway -= 1
@@ -156,17 +177,25 @@ export function connectRpc(
         const request = { ...call, abi: call.abi as Abi, account: wallet.account!, chain }
         await reader.simulateContract(request)
         const txHash = await send((nonce) => wallet.writeContract({ ...request, nonce }))
-        const { gasUsed, blockNumber } = await confirmed(doing, txHash)
+        const { gasUsed, blockNumber } = await confirmed(doing, txHash, (at) =>
+          reader.simulateContract({ ...request, blockNumber: at }),
+        )
         return { txHash, gasUsed, blockNumber }
       }),
-    deploy: (doing, abi, bytecode) =>
+    deploy: (doing, contract) =>
       guarded(doing, async () => {
+        const initCode = encodeDeployData(contract)
+        const address = getCreate2Address({ from: create2Deployer, salt: zeroHash, bytecode: initCode })
+        if ((await reader.getCode({ address })) !== undefined) return address
         const wallet = signer(doing)
+        const data = concat([zeroHash, initCode])
         const txHash = await send((nonce) =>
-          wallet.deployContract({ abi, bytecode, account: wallet.account!, chain, nonce }),
+          wallet.sendTransaction({ to: create2Deployer, data, account: wallet.account!, chain, nonce }),
         )
-        const { gasUsed, blockNumber, contractAddress } = await confirmed(doing, txHash)
-        return { txHash, gasUsed, blockNumber, address: contractAddress! }
+        await confirmed(doing, txHash)
+        // On a chain without the deployer contract the transaction is a transfer of nothing.
+        if ((await reader.getCode({ address })) !== undefined) return address
+        throw revertedError(doing, 'no CREATE2 deployer at', [create2Deployer])
       }),
     awaitBlock: (blockNumber, signal) =>
       guarded('wait for a block', async () => {

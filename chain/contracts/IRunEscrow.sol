@@ -11,15 +11,18 @@ interface IRunEscrow {
         Expired
     }
 
+    /// Ordered so that closing an epoch reads the first two words and settling one the first five.
     struct Run {
-        address coordinator;
+        /// Who holds the lease: at first the coordinator, see `takeLease`.
+        address leader;
         uint32 epochsClosed;
         uint32 epochsSettled;
         /// How many settled epochs the contract has *seen* finalized; `finalized` also counts windows elapsed since.
         uint32 epochsFinalized;
         IERC20 token;
         uint32 epochs;
-        uint32 disputeWindowSeconds;
+        /// The leadership's number: 0 until the first `takeLease`, and it only grows.
+        uint32 term;
         bool ended;
         uint128 epochReward;
         uint128 funded;
@@ -28,9 +31,12 @@ interface IRunEscrow {
         uint128 claimed;
         uint128 refunded;
         uint64 deadline;
+        uint32 disputeWindowSeconds;
         /// Counts share generations, see `fund`.
         uint32 generation;
         uint256 totalShares;
+        /// Who opened the run. Never changes, whoever leads.
+        address coordinator;
     }
 
     struct Closure {
@@ -54,6 +60,8 @@ interface IRunEscrow {
         uint32 disputeWindowSeconds,
         uint64 deadline
     );
+    event StandbysNamed(bytes32 indexed runId, address[] standbys);
+    event LeaseTaken(bytes32 indexed runId, address indexed leader, uint32 term);
     event Funded(bytes32 indexed runId, address indexed funder, uint128 amount, uint256 shares, uint32 generation);
     event EpochClosed(bytes32 indexed runId, uint32 indexed epoch, bytes32 historyRoot);
     event EpochSettled(
@@ -73,7 +81,11 @@ interface IRunEscrow {
     error RunAlreadyEnded(bytes32 runId);
     error RunNotEnded(bytes32 runId);
     error TermsInvalid();
-    error OnlyCoordinator(address coordinator);
+    error StandbysInvalid();
+    error NeitherCoordinatorNorStandby();
+    error OnlyLeader(address leader);
+    error TermStale(uint32 current);
+    error TermTooFar(uint32 most);
     error AmountZero();
     error TokenTookFee(uint256 expected, uint256 received);
     error EpochOutOfOrder(uint32 expected);

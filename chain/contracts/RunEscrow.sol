@@ -11,10 +11,13 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 /// @title Escrow of many training runs: many funders in, verified work out, the rest back to the funders.
-/// @notice No owner, no upgrade, no fee. A run's coordinator can only reserve up to `epochReward` per epoch for the
+/// @notice No owner, no upgrade, no fee. Whoever leads a run can only reserve up to `epochReward` per epoch for the
 /// accounts of a payout root; it can never take money for itself except through such a root, and never touch what was
-/// not earned. A settled root waits `disputeWindowSeconds` before it pays. The window delays claims and gives anyone
+/// not earned. That is the coordinator who opened the run or, after it took the lease, one of the standbys named then. A settled root waits `disputeWindowSeconds` before it pays. The window delays claims and gives anyone
 /// time to re-execute the epoch; *adjudication of a dispute on chain is not part of this contract yet*.
+///
+/// A run's heads fail over by `takeLease`: each leadership is a *term*, numbered upwards, and every call that moves the
+/// run names the term that it was made in. Of two heads that both believe they lead, at most one acts here.
 ///
 /// An epoch's life: closeEpoch (its history is anchored) -> the hash of the next block is the audit beacon, which
 /// nobody could know at the close -> settleEpoch (one payout root, whatever the number of workers) -> window -> claim.
@@ -32,7 +35,13 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
     /// When less than 2^-64 of the value behind the shares is left, it counts as spent, see `fund`.
     uint256 private constant SHARE_RATIO_LIMIT = 1 << 64;
 
+    /// Accounts beside the coordinator that may take a run's lease.
+    uint256 public constant MAX_STANDBYS = 7;
+    /// How far one `takeLease` may raise the term, so that no single call, corrupt or hostile, uses all terms up.
+    uint32 public constant MAX_TERM_STEP = 1 << 16;
+
     mapping(bytes32 runId => Run) private _runs;
+    mapping(bytes32 runId => mapping(address account => bool)) private _standby;
     mapping(bytes32 runId => mapping(uint32 epoch => Closure)) private _closures;
     mapping(bytes32 runId => mapping(uint256 slot => Settlement)) private _settlements;
     mapping(bytes32 runId => mapping(uint32 generation => mapping(address funder => uint256))) private _shares;
@@ -46,27 +55,31 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
         return keccak256(abi.encode(coordinator, specDigest));
     }
 
-    /// @notice Opens a run; the sender becomes its coordinator and its terms never change.
+    /// @notice Opens a run; the sender becomes its coordinator and leads it in term 0. What is agreed here never changes.
     /// @param specDigest sha2-256 digest of the run spec's CID.
     /// @param token a plain ERC-20: neither fee on transfer (refused when funding) nor rebasing (not supported).
     /// @param epochReward most that one epoch may reserve.
     /// @param deadline absolute unix time in seconds after which anyone may end the run. Progress does not move it, so
     /// that funders know the latest moment at which what is unspent becomes theirs again.
+    /// @param standbys accounts that may lead instead of the coordinator, see `takeLease`: other ones, each once. A
+    /// standby that opens a run of the same spec opens another run, with another id and no money.
     function createRun(
         bytes32 specDigest,
         IERC20 token,
         uint128 epochReward,
         uint32 epochs,
         uint32 disputeWindowSeconds,
-        uint64 deadline
+        uint64 deadline,
+        address[] calldata standbys
     ) external returns (bytes32 runId) {
         runId = runIdOf(msg.sender, specDigest);
         Run storage run = _runs[runId];
-        if (run.coordinator != address(0)) revert RunExists(runId);
+        if (address(run.token) != address(0)) revert RunExists(runId);
         if (address(token).code.length == 0 || epochReward == 0 || epochs == 0 || deadline <= block.timestamp) {
             revert TermsInvalid();
         }
         run.coordinator = msg.sender;
+        run.leader = msg.sender;
         run.token = token;
         run.epochReward = epochReward;
         run.epochs = epochs;
@@ -75,6 +88,18 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
         emit RunCreated(
             runId, msg.sender, specDigest, token, epochReward, epochs, disputeWindowSeconds, deadline
         );
+        if (standbys.length > 0) _nameStandbys(runId, standbys);
+    }
+
+    function _nameStandbys(bytes32 runId, address[] calldata standbys) private {
+        if (standbys.length > MAX_STANDBYS) revert StandbysInvalid();
+        mapping(address account => bool) storage named = _standby[runId];
+        for (uint256 i = 0; i < standbys.length; ++i) {
+            address standby = standbys[i];
+            if (standby == address(0) || standby == msg.sender || named[standby]) revert StandbysInvalid();
+            named[standby] = true;
+        }
+        emit StandbysNamed(runId, standbys);
     }
 
     /// @notice Adds money to a run that has not ended. Anyone may, any number of times.
@@ -120,13 +145,33 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
         if (received != amount) revert TokenTookFee(amount, received);
     }
 
+    // ---- the lease
+
+    /// @notice Makes the sender the run's leader in a new, higher term. From then on no call of an earlier term moves the
+    /// run, whoever sends it: a head that was paused, cut off or restarted is fenced off by its own old number.
+    /// @dev Nothing is proven and nobody is asked: coordinator and standbys trust each other to lead, as funders trust all
+    /// of them with up to `epochReward` per epoch. A leader that took the lease for no reason gains no more than that.
+    /// Which head may use which terms is agreed between them (head i of 8 uses the terms with term % 8 == i), so that
+    /// two heads never lead in one term, not even with one account.
+    function takeLease(bytes32 runId, uint32 term) external {
+        Run storage run = _open(runId);
+        if (msg.sender != run.coordinator && !_standby[runId][msg.sender]) revert NeitherCoordinatorNorStandby();
+        uint32 current = run.term;
+        if (term <= current) revert TermStale(current);
+        if (term - current > MAX_TERM_STEP) revert TermTooFar(current + MAX_TERM_STEP);
+        run.term = term;
+        run.leader = msg.sender;
+        emit LeaseTaken(runId, msg.sender, term);
+    }
+
     // ---- epochs
 
     /// @notice Anchors an epoch's history before anyone can know its audit beacon: the hash of the block after this one.
     /// @param historyRoot hash of the manifest of the epoch's last round (manifests are hash-chained).
-    function closeEpoch(bytes32 runId, uint32 epoch, bytes32 historyRoot) external {
+    /// @param term the sender's leadership, see `takeLease`.
+    function closeEpoch(bytes32 runId, uint32 epoch, bytes32 historyRoot, uint32 term) external {
         Run storage run = _open(runId);
-        _onlyCoordinator(run);
+        _onlyLeader(run, term);
         if (epoch != run.epochsClosed || epoch >= run.epochs) revert EpochOutOfOrder(run.epochsClosed);
         run.epochsClosed = epoch + 1;
         _closures[runId][epoch] = Closure(historyRoot, uint64(block.number));
@@ -138,15 +183,17 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
     /// @param payoutRoot root of (account, cumulative pay of all epochs up to this one), see `claim`.
     /// @param cumulativeTotal sum of the root's cumulative pays: not below the previous epoch's.
     /// @param checkpoint sha2-256 digest of the checkpoint's CID.
+    /// @param term the sender's leadership, see `takeLease`. An epoch that an earlier leader closed keeps its beacon.
     function settleEpoch(
         bytes32 runId,
         uint32 epoch,
         bytes32 payoutRoot,
         uint128 cumulativeTotal,
-        bytes32 checkpoint
+        bytes32 checkpoint,
+        uint32 term
     ) external {
         Run storage run = _open(runId);
-        _onlyCoordinator(run);
+        _onlyLeader(run, term);
         if (epoch != run.epochsSettled) revert EpochOutOfOrder(run.epochsSettled);
         if (epoch >= run.epochsClosed) revert EpochNotClosed(epoch);
         // The beacon is the hash of block closedAt + 1, known from block closedAt + 2 on.
@@ -201,15 +248,15 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
 
     // ---- end and refund
 
-    /// @notice The coordinator ends the run: no more epochs and no more funding. Every closed epoch must be settled.
-    function finish(bytes32 runId) external {
+    /// @notice The leader ends the run: no more epochs and no more funding. Every closed epoch must be settled.
+    function finish(bytes32 runId, uint32 term) external {
         Run storage run = _open(runId);
-        _onlyCoordinator(run);
+        _onlyLeader(run, term);
         if (run.epochsClosed != run.epochsSettled) revert EpochUnsettled(run.epochsSettled);
         _end(runId, run, EndReason.Finished);
     }
 
-    /// @notice Anyone ends a run whose deadline has passed, whatever became of its coordinator. What settled epochs have
+    /// @notice Anyone ends a run whose deadline has passed, whatever became of its heads. What settled epochs have
     /// reserved stays reserved for their workers.
     function expire(bytes32 runId) external {
         Run storage run = _open(runId);
@@ -254,6 +301,11 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
         return (run.funded, run.reserved, run.claimed, _unspent(run), run.refunded);
     }
 
+    /// @notice Whether an account may take the run's lease.
+    function mayLead(bytes32 runId, address account) external view returns (bool) {
+        return account == _known(runId).coordinator || _standby[runId][account];
+    }
+
     /// @notice What was anchored when an epoch closed; block number 0 where it has not.
     function closure(bytes32 runId, uint32 epoch) external view returns (bytes32 historyRoot, uint64 blockNumber) {
         Closure storage found = _closures[runId][epoch];
@@ -273,7 +325,7 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
 
     function _known(bytes32 runId) private view returns (Run storage run) {
         run = _runs[runId];
-        if (run.coordinator == address(0)) revert RunUnknown(runId);
+        if (address(run.token) == address(0)) revert RunUnknown(runId);
     }
 
     function _open(bytes32 runId) private view returns (Run storage run) {
@@ -281,8 +333,10 @@ contract RunEscrow is IRunEscrow, ReentrancyGuardTransient {
         if (run.ended) revert RunAlreadyEnded(runId);
     }
 
-    function _onlyCoordinator(Run storage run) private view {
-        if (msg.sender != run.coordinator) revert OnlyCoordinator(run.coordinator);
+    /// One account may lead in several terms, so both are checked; the term first, because it is what fences.
+    function _onlyLeader(Run storage run, uint32 term) private view {
+        if (term != run.term) revert TermStale(run.term);
+        if (msg.sender != run.leader) revert OnlyLeader(run.leader);
     }
 
     function _end(bytes32 runId, Run storage run, EndReason reason) private {

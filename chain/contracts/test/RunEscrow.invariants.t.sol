@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
+import {IRunEscrow} from "../IRunEscrow.sol";
 import {RunEscrow} from "../RunEscrow.sol";
 import {DevToken} from "../DevToken.sol";
 import {EscrowHandler} from "./EscrowHandler.sol";
@@ -28,7 +29,7 @@ contract RunEscrowInvariants is Test {
     }
 
     function targetSelectors() public view returns (FuzzSelector[] memory targets) {
-        bytes4[] memory selectors = new bytes4[](7);
+        bytes4[] memory selectors = new bytes4[](9);
         selectors[0] = EscrowHandler.fund.selector;
         selectors[1] = EscrowHandler.donate.selector;
         selectors[2] = EscrowHandler.settle.selector;
@@ -36,6 +37,8 @@ contract RunEscrowInvariants is Test {
         selectors[4] = EscrowHandler.claim.selector;
         selectors[5] = EscrowHandler.end.selector;
         selectors[6] = EscrowHandler.refund.selector;
+        selectors[7] = EscrowHandler.takeLease.selector;
+        selectors[8] = EscrowHandler.close.selector;
         targets = new FuzzSelector[](1);
         targets[0] = FuzzSelector(address(handler), selectors);
     }
@@ -65,6 +68,10 @@ contract RunEscrowInvariants is Test {
                 claimed,
                 "sum of the accounts' claims"
             );
+            IRunEscrow.Run memory state = escrow.runs(run);
+            assertEq(state.term, handler.ghostTerm(run), "term");
+            assertTrue(state.leader == handler.ghostLeader(run), "leader");
+            assertEq(state.epochsSettled, handler.ghostSettled(run), "each epoch settled once");
             uint256 owed;
             for (uint256 j = 0; j < 3; ++j) {
                 (, uint128 value) = escrow.funding(run, handler.funders(j));
@@ -76,7 +83,7 @@ contract RunEscrowInvariants is Test {
         assertTrue(bytes(handler.violation()).length == 0, handler.violation());
     }
 
-    /// forge calls this after each sequence: with the coordinator gone, all that is unspent goes back.
+    /// forge calls this after each sequence: with all heads gone, all that is unspent goes back.
     function afterInvariant() public {
         handler.windUp();
         for (uint256 i = 0; i < 2; ++i) {

@@ -14,6 +14,7 @@ contract RunEscrowTest is Test {
     RunEscrow private escrow;
     DevToken private token;
     bytes32 private run;
+    address[] private standbys;
 
     address private constant ALICE = address(0xA11CE);
     address private constant BOB = address(0xB0B);
@@ -36,22 +37,22 @@ contract RunEscrowTest is Test {
 
     function test_anotherSenderCannotOccupyARun() public {
         vm.prank(CAROL);
-        bytes32 squatted = escrow.createRun(SPEC, token, REWARD, 10, WINDOW, 2_000_000);
+        bytes32 squatted = escrow.createRun(SPEC, token, REWARD, 10, WINDOW, 2_000_000, standbys);
         assertTrue(squatted != run, "same id");
         assertTrue(escrow.runs(run).coordinator == address(this), "coordinator changed");
     }
 
     function test_aRunIsCreatedOnceAndWithUsableTerms() public {
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunExists.selector, run));
-        escrow.createRun(SPEC, token, REWARD, 10, WINDOW, 2_000_000);
+        escrow.createRun(SPEC, token, REWARD, 10, WINDOW, 2_000_000, standbys);
         vm.expectRevert(IRunEscrow.TermsInvalid.selector);
-        escrow.createRun("other", IERC20(ALICE), REWARD, 10, WINDOW, 2_000_000);
+        escrow.createRun("other", IERC20(ALICE), REWARD, 10, WINDOW, 2_000_000, standbys);
         vm.expectRevert(IRunEscrow.TermsInvalid.selector);
-        escrow.createRun("other", token, 0, 10, WINDOW, 2_000_000);
+        escrow.createRun("other", token, 0, 10, WINDOW, 2_000_000, standbys);
         vm.expectRevert(IRunEscrow.TermsInvalid.selector);
-        escrow.createRun("other", token, REWARD, 0, WINDOW, 2_000_000);
+        escrow.createRun("other", token, REWARD, 0, WINDOW, 2_000_000, standbys);
         vm.expectRevert(IRunEscrow.TermsInvalid.selector);
-        escrow.createRun("other", token, REWARD, 10, WINDOW, uint64(block.timestamp));
+        escrow.createRun("other", token, REWARD, 10, WINDOW, uint64(block.timestamp), standbys);
     }
 
     // ---- funding
@@ -66,7 +67,7 @@ contract RunEscrowTest is Test {
         _settle(0, "root", 50);
         _fund(BOB, 50); // As much as Alice has left.
         _settle(1, "root", 80);
-        escrow.finish(run);
+        escrow.finish(run, 0);
         escrow.refund(run, ALICE);
         escrow.refund(run, BOB);
         assertEq(token.balanceOf(ALICE), 35, "Alice: 100 - 50 - half of 30");
@@ -82,7 +83,7 @@ contract RunEscrowTest is Test {
         (shares, value) = escrow.funding(run, BOB);
         assertEq(shares, 40, "Bob's shares");
         assertEq(value, 40, "Bob's value");
-        escrow.finish(run);
+        escrow.finish(run, 0);
         vm.expectRevert(IRunEscrow.NothingToRefund.selector);
         escrow.refund(run, ALICE);
         escrow.refund(run, BOB);
@@ -132,30 +133,128 @@ contract RunEscrowTest is Test {
         assertEq(funded, 30, "funded");
     }
 
+    // ---- the lease
+
+    function test_aRunStartsInTermZeroLedByItsCoordinator() public view {
+        IRunEscrow.Run memory state = escrow.runs(run);
+        assertTrue(state.leader == address(this) && state.term == 0, "led by its coordinator in term 0");
+        assertTrue(escrow.mayLead(run, address(this)) && !escrow.mayLead(run, ALICE), "who may lead");
+    }
+
+    function test_standbysAreFewOthersAndNamedOnce() public {
+        for (uint160 i = 1; i <= 7; ++i) standbys.push(address(i));
+        escrow.createRun("seven", token, REWARD, 10, WINDOW, 2_000_000, standbys);
+        standbys.push(address(8));
+        _expectStandbysInvalid();
+        standbys = [ALICE, BOB, ALICE];
+        _expectStandbysInvalid();
+        standbys = [ALICE, address(0)];
+        _expectStandbysInvalid();
+        standbys = [address(this)];
+        _expectStandbysInvalid();
+    }
+
+    function test_onlyCoordinatorAndStandbysTakeTheLeaseAndOnlyUpwards() public {
+        run = _createWithStandbys();
+        vm.prank(CAROL);
+        vm.expectRevert(IRunEscrow.NeitherCoordinatorNorStandby.selector);
+        escrow.takeLease(run, 8);
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.TermStale.selector, 0));
+        escrow.takeLease(run, 0);
+        escrow.takeLease(run, 8);
+        vm.prank(ALICE);
+        escrow.takeLease(run, 9);
+        bytes memory stale = abi.encodeWithSelector(IRunEscrow.TermStale.selector, 9);
+        for (uint32 term = 7; term <= 9; ++term) {
+            vm.expectRevert(stale);
+            escrow.takeLease(run, term);
+        }
+        IRunEscrow.Run memory state = escrow.runs(run);
+        assertTrue(state.leader == ALICE && state.term == 9, "Alice leads term 9");
+        assertTrue(state.coordinator == address(this), "the coordinator stays");
+    }
+
+    function test_noSingleCallUsesTheTermsUp() public {
+        uint32 step = escrow.MAX_TERM_STEP();
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.TermTooFar.selector, step));
+        escrow.takeLease(run, type(uint32).max);
+        escrow.takeLease(run, step);
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.TermTooFar.selector, 2 * step));
+        escrow.takeLease(run, 2 * step + 1);
+    }
+
+    /// The old leader wakes up in the middle of an epoch that the new one has taken over: none of its calls does anything.
+    function test_anOldTermIsFencedOffAndItsEpochSettledByTheNewLeader() public {
+        run = _createWithStandbys();
+        _fund(ALICE, 100);
+        _close(0);
+        vm.prank(BOB);
+        escrow.takeLease(run, 9);
+        bytes memory stale = abi.encodeWithSelector(IRunEscrow.TermStale.selector, 9);
+        vm.expectRevert(stale);
+        escrow.settleEpoch(run, 0, "old root", 100, "checkpoint", 0);
+        vm.expectRevert(stale);
+        escrow.closeEpoch(run, 1, "history", 0);
+        vm.expectRevert(stale);
+        escrow.finish(run, 0);
+        // Naming the other's term does not help: it is not this account's.
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.OnlyLeader.selector, BOB));
+        escrow.settleEpoch(run, 0, "old root", 100, "checkpoint", 9);
+        vm.prank(BOB);
+        escrow.settleEpoch(run, 0, "new root", 10, "checkpoint", 9);
+        vm.prank(BOB);
+        escrow.finish(run, 9);
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RunAlreadyEnded.selector, run));
+        escrow.takeLease(run, 16);
+    }
+
+    /// Two heads with one account: the term alone tells them apart.
+    function test_theSameAccountIsFencedByItsTerm() public {
+        _fund(ALICE, 100);
+        escrow.takeLease(run, 8);
+        escrow.closeEpoch(run, 0, "history", 8);
+        escrow.takeLease(run, 9);
+        vm.roll(block.number + 2);
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.TermStale.selector, 9));
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 8);
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 9);
+        vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochOutOfOrder.selector, 1));
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 9);
+    }
+
+    function test_aStandbyThatOpensTheSpecOpensAnotherRun() public {
+        run = _createWithStandbys();
+        vm.prank(ALICE);
+        bytes32 other = escrow.createRun("led", token, REWARD, 10, WINDOW, 2_000_000, new address[](0));
+        assertTrue(other != run, "another run");
+        assertTrue(escrow.runs(run).leader == address(this), "the run's leader stays");
+        assertTrue(!escrow.mayLead(other, address(this)), "and is none of the other's");
+    }
+
     // ---- epochs
 
-    function test_onlyTheCoordinatorClosesSettlesAndFinishes() public {
+    function test_onlyTheLeaderClosesSettlesAndFinishes() public {
         _fund(ALICE, 100);
-        bytes memory refusal = abi.encodeWithSelector(IRunEscrow.OnlyCoordinator.selector, address(this));
+        bytes memory refusal = abi.encodeWithSelector(IRunEscrow.OnlyLeader.selector, address(this));
         vm.prank(ALICE);
         vm.expectRevert(refusal);
-        escrow.closeEpoch(run, 0, "history");
-        escrow.closeEpoch(run, 0, "history");
+        escrow.closeEpoch(run, 0, "history", 0);
+        escrow.closeEpoch(run, 0, "history", 0);
         vm.roll(block.number + 2);
         vm.prank(ALICE);
         vm.expectRevert(refusal);
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
         vm.prank(ALICE);
         vm.expectRevert(refusal);
-        escrow.finish(run);
+        escrow.finish(run, 0);
     }
 
     function test_epochsCloseInOrderAndOnceEach() public {
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochOutOfOrder.selector, 0));
-        escrow.closeEpoch(run, 1, "history");
-        escrow.closeEpoch(run, 0, "history");
+        escrow.closeEpoch(run, 1, "history", 0);
+        escrow.closeEpoch(run, 0, "history", 0);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochOutOfOrder.selector, 1));
-        escrow.closeEpoch(run, 0, "history");
+        escrow.closeEpoch(run, 0, "history", 0);
         (bytes32 historyRoot, uint64 blockNumber) = escrow.closure(run, 0);
         assertTrue(historyRoot == "history", "history root");
         assertEq(blockNumber, block.number, "block of the close");
@@ -164,29 +263,29 @@ contract RunEscrowTest is Test {
     function test_anEpochSettlesOnlyOnceItsBeaconIsKnown() public {
         _fund(ALICE, 100);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochNotClosed.selector, 0));
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
-        escrow.closeEpoch(run, 0, "history");
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
+        escrow.closeEpoch(run, 0, "history", 0);
         vm.roll(101);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.BeaconNotReady.selector, 102));
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
         vm.roll(102);
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochOutOfOrder.selector, 1));
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
     }
 
     function test_anEpochReservesNoMoreThanItsRewardAndWhatIsUnspent() public {
         _fund(ALICE, 150);
         _close(0);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.RewardExceeded.selector, 101, REWARD));
-        escrow.settleEpoch(run, 0, "root", 101, "checkpoint");
-        escrow.settleEpoch(run, 0, "root", 100, "checkpoint");
+        escrow.settleEpoch(run, 0, "root", 101, "checkpoint", 0);
+        escrow.settleEpoch(run, 0, "root", 100, "checkpoint", 0);
         _close(1);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.Underfunded.selector, 51, 50));
-        escrow.settleEpoch(run, 1, "root", 151, "checkpoint");
+        escrow.settleEpoch(run, 1, "root", 151, "checkpoint", 0);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.TotalDecreased.selector, 100));
-        escrow.settleEpoch(run, 1, "root", 99, "checkpoint");
-        escrow.settleEpoch(run, 1, "root", 150, "checkpoint");
+        escrow.settleEpoch(run, 1, "root", 99, "checkpoint", 0);
+        escrow.settleEpoch(run, 1, "root", 150, "checkpoint", 0);
     }
 
     function test_sevenEpochsMayBePendingAndTheNewestFinalOneStaysClaimable() public {
@@ -199,10 +298,10 @@ contract RunEscrowTest is Test {
         vm.expectRevert(
             abi.encodeWithSelector(IRunEscrow.TooManyPending.selector, uint64(block.timestamp) + WINDOW)
         );
-        escrow.settleEpoch(run, 8, "root", 20, "checkpoint");
+        escrow.settleEpoch(run, 8, "root", 20, "checkpoint", 0);
         escrow.claim(run, WORKER, 10, Payouts.proof(sibling));
         vm.warp(block.timestamp + WINDOW);
-        escrow.settleEpoch(run, 8, "root", 20, "checkpoint");
+        escrow.settleEpoch(run, 8, "root", 20, "checkpoint", 0);
         (uint32 count,, uint128 total) = escrow.finalized(run);
         assertEq(count, 8, "epochs 0 to 7 are final");
         assertEq(total, 18, "total of epoch 7");
@@ -302,7 +401,7 @@ contract RunEscrowTest is Test {
         );
         escrow.claim(run, WORKER, 30, Payouts.proof(sibling));
         _assertReentryRefused(hook);
-        escrow.finish(run);
+        escrow.finish(run, 0);
         hook.arm(address(escrow), abi.encodeCall(RunEscrow.refund, (run, ALICE)));
         escrow.refund(run, ALICE);
         _assertReentryRefused(hook);
@@ -339,16 +438,16 @@ contract RunEscrowTest is Test {
         _fund(ALICE, 100);
         _close(0);
         vm.expectRevert(abi.encodeWithSelector(IRunEscrow.EpochUnsettled.selector, 0));
-        escrow.finish(run);
-        escrow.settleEpoch(run, 0, "root", 10, "checkpoint");
-        escrow.finish(run);
+        escrow.finish(run, 0);
+        escrow.settleEpoch(run, 0, "root", 10, "checkpoint", 0);
+        escrow.finish(run, 0);
         bytes memory ended = abi.encodeWithSelector(IRunEscrow.RunAlreadyEnded.selector, run);
         vm.expectRevert(ended);
-        escrow.closeEpoch(run, 1, "history");
+        escrow.closeEpoch(run, 1, "history", 0);
         vm.expectRevert(ended);
         escrow.fund(run, 1);
         vm.expectRevert(ended);
-        escrow.finish(run);
+        escrow.finish(run, 0);
         vm.warp(3_000_000);
         vm.expectRevert(ended);
         escrow.expire(run);
@@ -374,7 +473,7 @@ contract RunEscrowTest is Test {
         _fund(BOB, b);
         _fund(CAROL, c);
         _settle(0, "root", spent);
-        escrow.finish(run);
+        escrow.finish(run, 0);
         escrow.refund(run, ALICE);
         escrow.refund(run, BOB);
         escrow.refund(run, CAROL);
@@ -402,6 +501,16 @@ contract RunEscrowTest is Test {
 
     // ---- inside
 
+    function _createWithStandbys() private returns (bytes32) {
+        standbys = [ALICE, BOB];
+        return _create("led", token, 10);
+    }
+
+    function _expectStandbysInvalid() private {
+        vm.expectRevert(IRunEscrow.StandbysInvalid.selector);
+        escrow.createRun("invalid", token, REWARD, 10, WINDOW, 2_000_000, standbys);
+    }
+
     function _assertNear(uint256 actual, uint256 expected) private pure {
         assertLe(actual > expected ? actual - expected : expected - actual, 2, "off by more than rounding");
     }
@@ -418,11 +527,11 @@ contract RunEscrowTest is Test {
     }
 
     function _create(bytes32 spec, IERC20 token_, uint32 epochs) private returns (bytes32) {
-        return escrow.createRun(spec, token_, REWARD, epochs, WINDOW, 2_000_000);
+        return escrow.createRun(spec, token_, REWARD, epochs, WINDOW, 2_000_000, standbys);
     }
 
     function _createWith(bytes32 spec, IERC20 token_, uint128 reward, uint32 epochs) private returns (bytes32) {
-        return escrow.createRun(spec, token_, reward, epochs, WINDOW, 2_000_000);
+        return escrow.createRun(spec, token_, reward, epochs, WINDOW, 2_000_000, standbys);
     }
 
     function _fund(address funder, uint128 amount) private {
@@ -434,13 +543,13 @@ contract RunEscrowTest is Test {
     }
 
     function _close(uint32 epoch) private {
-        escrow.closeEpoch(run, epoch, "history");
+        escrow.closeEpoch(run, epoch, "history", 0);
         vm.roll(block.number + 2);
     }
 
     function _settle(uint32 epoch, bytes32 root, uint128 cumulativeTotal) private {
         _close(epoch);
-        escrow.settleEpoch(run, epoch, root, cumulativeTotal, "checkpoint");
+        escrow.settleEpoch(run, epoch, root, cumulativeTotal, "checkpoint", 0);
     }
 
     function _permit(uint256 key, uint256 value) private view returns (uint8, bytes32, bytes32) {
