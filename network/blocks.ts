@@ -6,9 +6,10 @@ import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import type { BlockSource, FetchBlockOptions } from '../protocol/ports.ts'
 import { networkLimits, type Patience } from './limits.ts'
-import { openStream, protocols } from './protocols.ts'
+import { openStream } from './protocols.ts'
 import { StreamBytes } from './stream-bytes.ts'
 import type { Turnstile } from './turnstile.ts'
+import type { UploadPacer } from './upload.ts'
 import { decodeWant, encodeWants, found, foundHeader, notFound, notFoundHeader, wantBytes } from './wants.ts'
 
 /**
@@ -50,7 +51,7 @@ async function fetchFrom(
   patience: Patience,
 ): Promise<Uint8Array> {
   const either = AbortSignal.any([signal, AbortSignal.timeout(patience.idleMs)])
-  const stream = await openStream(libp2p, peer, protocols.blocks, either)
+  const stream = await openStream(libp2p, peer, 'blocks', either)
   const bytes = new StreamBytes(stream, { signal, idleMs: patience.idleMs })
   let overdue = cutAfter(bytes, patience.blockBaseMs)
   try {
@@ -95,12 +96,13 @@ const transferMs = (length: number): number => (length / networkLimits.blockByte
 
 /**
  * Answers one inbound stream, want by want in order. Never rejects: a bad or slow asker costs itself its stream.
- * `answers` bounds how many blocks are in memory for being sent, over all peers.
+ * `answers` bounds how many blocks are in memory for being sent, `pacer` how fast they leave, over all peers.
  */
 export async function answerWants(
   stream: Stream,
   source: BlockSource | undefined,
   answers: Turnstile,
+  pacer: UploadPacer,
   patience: Patience,
   stopping: AbortSignal,
   onFault: (fault: unknown) => void,
@@ -121,7 +123,7 @@ export async function answerWants(
       const cid = decodeWant(list.subarray(index * wantBytes, (index + 1) * wantBytes))
       const leave = await answers.enter(whole.signal)
       try {
-        await answer(bytes, cid, source, whole, patience)
+        await answer(bytes, cid, source, pacer, whole, patience)
       } finally {
         leave()
       }
@@ -137,6 +139,7 @@ async function answer(
   bytes: StreamBytes,
   cid: CidText,
   source: BlockSource | undefined,
+  pacer: UploadPacer,
   whole: AbortController,
   patience: Patience,
 ): Promise<void> {
@@ -145,7 +148,7 @@ async function answer(
   const overdue = cutAfter(bytes, patience.blockBaseMs + transferMs(block.length))
   try {
     await bytes.write(foundHeader(block.length))
-    await bytes.write(block)
+    await bytes.write(block, pacer)
   } finally {
     clearTimeout(overdue)
   }

@@ -1,12 +1,12 @@
 import type { Libp2p } from 'libp2p'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import { type WorkerId, workerId } from '../protocol/ids.ts'
-import { parseAddress, peerOf } from './addresses.ts'
+import { kindOf, parseAddress, peerOf } from './addresses.ts'
 import { networkLimits } from './limits.ts'
-import { parsePeer } from './protocols.ts'
+import { bestConnection, parsePeer } from './protocols.ts'
 
 /**
- * Connects to one address; cheap when already connected to the peer it names. Without a `/p2p/` part whoever answers
+ * Connects to one address; cheap when already connected to the peer it names, directly or as well as the address can. Without a `/p2p/` part whoever answers
  * is taken. Throws ADDRESS_INVALID, PEER_ID_MISMATCH, BOOTSTRAP_UNREACHABLE, or the signal's reason.
  */
 export async function dialAddress(libp2p: Libp2p, text: string, signal: AbortSignal): Promise<WorkerId> {
@@ -14,7 +14,9 @@ export async function dialAddress(libp2p: Libp2p, text: string, signal: AbortSig
   const address = parseAddress(text)
   const named = peerOf(address)
   if (named === workerId(libp2p.peerId.toString())) return named
-  if (named !== undefined && libp2p.getConnections(parsePeer(named)).some(({ status }) => status === 'open'))
+  const present = named === undefined ? undefined : bestConnection(libp2p, parsePeer(named))
+  // A relayed connection is as good as none to who knows a direct way.
+  if (named !== undefined && present !== undefined && (present.direct || kindOf(address) === 'relay'))
     return named
   try {
     const deadline = AbortSignal.timeout(networkLimits.dialTimeoutMs)
@@ -22,6 +24,7 @@ export async function dialAddress(libp2p: Libp2p, text: string, signal: AbortSig
     return workerId(connection.remotePeer.toString())
   } catch (cause) {
     signal.throwIfAborted()
+    if (isMurmurError(cause)) throw cause
     throw dialError(text, cause)
   }
 }

@@ -7,11 +7,13 @@ import {
   StrictSign,
   TopicValidatorResult,
 } from '@libp2p/gossipsub'
-import type { PeerId } from '@libp2p/interface'
+import type { Connection, PeerId } from '@libp2p/interface'
+import type { Libp2p } from 'libp2p'
 import { invariant, MurmurError, type Verdict } from '../protocol/errors.ts'
 import { type WorkerId, workerId } from '../protocol/ids.ts'
 import type { Clock, GossipMessage } from '../protocol/ports.ts'
 import { networkLimits } from './limits.ts'
+import { bestConnection } from './protocols.ts'
 import { createTokenBuckets } from './token-bucket.ts'
 import { type TopicScores, topicScores } from './topic-scores.ts'
 
@@ -22,9 +24,13 @@ export type Listener = (message: GossipMessage) => void
 export interface Gossip {
   /** The libp2p service; call once, when the node is built. */
   readonly service: (components: GossipSubComponents) => GossipSub
+  /** Once libp2p is there: keeps gossip flowing to a peer when one of several connections to it closes. */
+  follow(libp2p: Libp2p): void
   subscribe(topic: string, judge: Judge, listener: Listener): void
   unsubscribe(topic: string): void
   publish(topic: string, data: Uint8Array): Promise<void>
+  /** gossipsub's score of a peer: 0 for a good one, below −80 it is not read. */
+  scoreOf(peer: WorkerId): number
   /** Peers known to have joined the topic. */
   topicPeers(topic: string): readonly WorkerId[]
   /** Resolves when `peer` is known to have joined the topic; what is published before may not reach it. */
@@ -35,9 +41,17 @@ export interface GossipDependencies {
   readonly clock: Clock
   /** Told of a judge that throws. */
   readonly onFault: (fault: unknown) => void
+  /** Told, once a minute for each, of peers that cost more than they should. */
+  readonly onNuisance: (nuisance: Nuisance) => void
 }
 
-export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
+/** A peer whose messages were refused: as no message of this protocol, or for their number; or its requests were. */
+export interface Nuisance {
+  readonly peer: WorkerId
+  readonly kind: 'rejected' | 'flood' | 'requests'
+}
+
+export function createGossip({ clock, onFault, onNuisance }: GossipDependencies): Gossip {
   const joined = new Map<string, Listener>()
   const authors = createTokenBuckets(
     {
@@ -47,6 +61,22 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
     },
     clock,
   )
+  /** Messages above its rate that an author may send itself before it is scored down. */
+  const excess = createTokenBuckets(
+    {
+      burst: networkLimits.authorExcessMessages,
+      perSecond: networkLimits.authorExcessMessagesPerSecond,
+      names: networkLimits.authors,
+    },
+    clock,
+  )
+  const reports = createTokenBuckets(
+    { burst: 1, perSecond: networkLimits.nuisancesPerSecond, names: networkLimits.authors },
+    clock,
+  )
+  const report = (peer: string, kind: Nuisance['kind']): void => {
+    if (reports.take(`${kind} ${peer}`)) onNuisance({ peer: workerId(peer), kind })
+  }
   let router: GossipSub | undefined
   let scores: TopicScores | undefined
   const running = (): GossipSub => {
@@ -55,12 +85,20 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
   }
 
   const judged = (relayer: string, judge: Judge, message: Message): TopicValidatorResult => {
-    if (message.type !== 'signed' || message.data.length > networkLimits.gossipBytes)
+    if (message.type !== 'signed' || message.data.length > networkLimits.gossipBytes) {
+      report(relayer, 'rejected')
       return TopicValidatorResult.Reject
+    }
     const author = message.from.toString()
     // Asked before the judge, so that a flood costs no judging; taken only after it, so that old messages of an
-    // author that somebody plays again cost the author nothing. Ignore, not Reject: the relayer is not to blame.
-    if (!authors.has(author)) return TopicValidatorResult.Ignore
+    // author that somebody plays again cost the author nothing. Ignore, not Reject: the relayer is not to blame,
+    // unless it is the author and goes on: then it is scored down, and what it sends is not even decoded.
+    if (!authors.has(author)) {
+      report(author, 'flood')
+      return relayer === author && !excess.take(author)
+        ? TopicValidatorResult.Reject
+        : TopicValidatorResult.Ignore
+    }
     let verdict: Verdict
     try {
       verdict = judge({ author: workerId(author), data: message.data })
@@ -68,10 +106,10 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
       onFault(fault)
       return TopicValidatorResult.Ignore
     }
-    if (verdict === 'accept') {
-      authors.take(author)
-      return TopicValidatorResult.Accept
-    }
+    // What is ignored costs as much to judge; but only its author's own sending of it is its author's doing.
+    if (verdict === 'accept' || (verdict === 'ignore' && relayer === author)) authors.take(author)
+    if (verdict === 'accept') return TopicValidatorResult.Accept
+    if (verdict === 'reject') report(author, 'rejected')
     // A relay may know less than this node and mean well: only an author pays for what it says.
     return verdict === 'reject' && relayer === author
       ? TopicValidatorResult.Reject
@@ -88,6 +126,22 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
           joined.get(msg.topic)?.({ author: workerId(msg.from.toString()), data: msg.data })
       })
       return router
+    },
+    follow(libp2p) {
+      const { onPeerConnected, streamsOutbound } = running() as unknown as RouterInsides
+      invariant(
+        onPeerConnected !== undefined && streamsOutbound !== undefined,
+        'gossipsub connects otherwise',
+      )
+      libp2p.addEventListener('connection:close', ({ detail: { remotePeer } }: CustomEvent<Connection>) => {
+        // A relayed connection closes when hole punching made a direct one; the stream that gossip had on it goes too,
+        // and gossipsub makes one only when a peer connects.
+        setImmediate(() => {
+          const left = bestConnection(libp2p, remotePeer)
+          if (left !== undefined && !streamsOutbound.has(remotePeer.toString()))
+            onPeerConnected.call(router, remotePeer, left)
+        })
+      })
     },
     subscribe(topic, judge, listener) {
       if (joined.has(topic))
@@ -120,6 +174,7 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
         })
       await running().publish(topic, data)
     },
+    scoreOf: (peer) => scores?.of(peer) ?? 0,
     topicPeers: (topic) =>
       running()
         .getSubscribers(topic)
@@ -148,6 +203,12 @@ export function createGossip({ clock, onFault }: GossipDependencies): Gossip {
   }
 }
 
+/** Private in gossipsub's class. */
+interface RouterInsides {
+  readonly onPeerConnected?: (peer: PeerId, connection: Connection) => void
+  readonly streamsOutbound?: ReadonlyMap<string, unknown>
+}
+
 function gossipOptions(isJoined: (topic: string) => boolean): Partial<GossipsubOpts> {
   return {
     globalSignaturePolicy: StrictSign,
@@ -159,6 +220,7 @@ function gossipOptions(isJoined: (topic: string) => boolean): Partial<GossipsubO
     // The coordinator tells members each other's addresses; gossip never makes this node dial.
     doPX: false,
     tagMeshPeers: false,
+    runOnLimitedConnection: true,
     maxInboundStreams: 4,
     maxOutboundStreams: 4,
     maxInboundDataLength: networkLimits.gossipRpcBytes,

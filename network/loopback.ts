@@ -1,13 +1,18 @@
 import type { WorkerId } from '../protocol/ids.ts'
 import type { Clock, GossipMessage } from '../protocol/ports.ts'
 import { createKey } from './identity.ts'
-import { createNetwork, type Libp2pNetwork, type NetworkOptions } from './node.ts'
+import { createNetwork, type Libp2pNetwork, type NetworkDependencies, type NetworkOptions } from './node.ts'
 
 /** Real nodes on 127.0.0.1, for tests: started together, stopped together. */
 export interface Loopback extends AsyncDisposable {
-  start(options?: Partial<NetworkOptions>): Promise<Libp2pNetwork>
+  start(
+    options?: Partial<NetworkOptions>,
+    dependencies?: Partial<NetworkDependencies>,
+  ): Promise<Libp2pNetwork>
   /** Connects `from` to `to`. */
   connect(from: Libp2pNetwork, to: Libp2pNetwork): Promise<WorkerId>
+  /** Resolves when `node` has a place at each of the relays that it was told of. */
+  reserved(node: Libp2pNetwork): Promise<void>
   /** What the nodes reported as their own faults. */
   readonly faults: unknown[]
 }
@@ -20,10 +25,17 @@ export function createLoopback(clock: Clock = { now: () => 0 }): Loopback {
   const faults: unknown[] = []
   return {
     faults,
-    async start(options = {}) {
+    reserved: (node) =>
+      until(
+        node.libp2p,
+        'self:peer:update',
+        () => node.addresses().some((address) => address.includes('/p2p-circuit')),
+        'no place at a relay',
+      ),
+    async start(options = {}, dependencies = {}) {
       const node = await createNetwork(
         { privateKey: await createKey(), listen: ['/ip4/127.0.0.1/tcp/0'], ...options },
-        { clock, onFault: (fault) => faults.push(fault) },
+        { clock, onFault: (fault) => faults.push(fault), ...dependencies },
       )
       nodes.push(node)
       return node
@@ -33,6 +45,26 @@ export function createLoopback(clock: Clock = { now: () => 0 }): Loopback {
       await Promise.all(nodes.map((node) => node.stop()))
     },
   }
+}
+
+/** Waits for an event of libp2p after which `enough` holds. */
+async function until(
+  libp2p: Libp2pNetwork['libp2p'],
+  event: Parameters<Libp2pNetwork['libp2p']['addEventListener']>[0],
+  enough: () => boolean,
+  missing: string,
+): Promise<void> {
+  const signal = testSignal()
+  await new Promise<void>((resolve, reject) => {
+    const check = (): void => {
+      if (!enough()) return
+      libp2p.removeEventListener(event, check)
+      resolve()
+    }
+    libp2p.addEventListener(event, check)
+    signal.addEventListener('abort', () => reject(new Error(missing)))
+    check()
+  })
 }
 
 /** Messages as they arrive, and a way to wait for enough of them. */

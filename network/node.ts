@@ -1,32 +1,43 @@
-import type { GossipSub } from '@libp2p/gossipsub'
-import { identify } from '@libp2p/identify'
-import { noise } from '@libp2p/noise'
-import { tcp } from '@libp2p/tcp'
-import { yamux } from '@libp2p/yamux'
-import { createLibp2p, type Libp2p } from 'libp2p'
-import { MurmurError } from '../protocol/errors.ts'
+import { randomInt } from 'node:crypto'
+import { setTimeout as sleepFor } from 'node:timers/promises'
+import type { Libp2p } from 'libp2p'
 import { type WorkerId, workerId } from '../protocol/ids.ts'
 import type { BlockSource, Clock, Network } from '../protocol/ports.ts'
-import { parseAddress } from './addresses.ts'
+import { byReach, parseAddress } from './addresses.ts'
 import { answerWants, fetchBlock } from './blocks.ts'
 import { dialAddress } from './dial.ts'
-import { createGossip, type Gossip } from './gossip.ts'
-import type { NodeKey } from './identity.ts'
+import { createGossip, type Nuisance } from './gossip.ts'
+import { finishBeforeHandover } from './handover.ts'
+import { type Libp2pNodeOptions, startLibp2p } from './libp2p-node.ts'
 import { defaultPatience, networkLimits, type Patience } from './limits.ts'
-import { protocols } from './protocols.ts'
+import { observeAddresses } from './observed-addresses.ts'
+import { createProbes, type LinkMeasurement, type ProbeOptions } from './probe.ts'
+import { offerPunchAddresses } from './punching.ts'
+import type { Observation, Reachability } from './reachability.ts'
 import { answerRequest, type RequestHandler, sendRequest } from './requests.ts'
+import { keepReservation, type ReservationProgress } from './reservations.ts'
 import { signBytes, verifySignature } from './signing.ts'
 import { createTrafficMeter } from './traffic.ts'
 import { createTurnstile, type Turnstile } from './turnstile.ts'
+import { createUploadPacer, unlimitedUpload } from './upload.ts'
+import { protocolIds } from './versions.ts'
 
-export interface NetworkOptions {
-  readonly privateKey: NodeKey
-  /** Multiaddrs to listen on, as `/ip4/0.0.0.0/tcp/4101`; none for a node that only dials out. */
+export interface NetworkOptions extends Libp2pNodeOptions {
+  /**
+   * Multiaddrs to listen on, as `/ip4/0.0.0.0/tcp/4101`, `/ip4/0.0.0.0/tcp/4102/ws` or
+   * `/ip4/0.0.0.0/udp/4101/webrtc-direct`; none for a node that only dials out.
+   */
   readonly listen: readonly string[]
   /** Addresses to tell others instead of the local ones, for a host behind a forwarded port. */
   readonly announce?: readonly string[]
   /** What peers see in `identify`. */
   readonly agent?: string
+  /** Relays where this node asks to be reachable. They are dialled, and kept connected. */
+  readonly reserveAt?: readonly string[]
+  /** `behind-nat` (unless told): only when a relay sees an address of this node that none of its interfaces has. */
+  readonly reserveWhen?: 'behind-nat' | 'always'
+  /** Bound on what this node sends of blocks and probes, over all peers together; none unless told. */
+  readonly maxUploadBytesPerSecond?: number
   readonly patience?: Partial<Patience>
 }
 
@@ -34,6 +45,13 @@ export interface NetworkDependencies {
   readonly clock: Clock
   /** Told of what is a fault of ours and not of a peer: a judge, handler or store that throws. */
   readonly onFault: (fault: unknown) => void
+  /** Told, once a minute for each, of peers whose gossip is refused or too much. */
+  readonly onNuisance?: (nuisance: Nuisance) => void
+  readonly onReservation?: (progress: ReservationProgress) => void
+  /** How waiting is done, for the upload limit and between attempts; the system's timers unless told. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>
+  /** Uint32 draws for jitter. */
+  readonly draw?: () => number
 }
 
 /** The libp2p network: the port's functions, and what only a real network has. */
@@ -43,24 +61,47 @@ export interface Libp2pNetwork extends Network, AsyncDisposable {
   topicPeers(topic: string): readonly WorkerId[]
   /** Resolves when `peer` is known to have joined the topic; what is published before may not reach it. */
   waitForTopicPeer(topic: string, peer: WorkerId, signal: AbortSignal): Promise<void>
+  /** gossipsub's score of a peer: 0 for a good one, below −80 it is not read. */
+  scoreOf(peer: WorkerId): number
+  /** What peers say of where this node's connections come from. */
+  observedAddresses(): readonly Observation[]
+  reachability(): Reachability
+  /** Round-trip time and bandwidth to a connected peer, measured now. */
+  measure(peer: WorkerId, signal: AbortSignal, options?: ProbeOptions): Promise<LinkMeasurement>
 }
 
 /**
- * Starts a node: TCP, noise, yamux, identify, gossipsub and our two stream protocols. It dials only what `dial` is
- * told to. Throws ADDRESS_INVALID, PORT_IN_USE, LISTEN_FAILED.
+ * Starts a node: TCP, WebSocket, WebRTC-direct, relayed connections and hole punching, noise, yamux, identify,
+ * gossipsub and our stream protocols. It dials only what `dial` and `reserveAt` tell it to, and a peer that it is connected to over a
+ * relay, directly. Throws ADDRESS_INVALID, PORT_IN_USE, LISTEN_FAILED, WEBRTC_UNAVAILABLE, UPLOAD_LIMIT_TOO_LOW.
  */
 export async function createNetwork(
   options: NetworkOptions,
-  { clock, onFault }: NetworkDependencies,
+  {
+    clock,
+    onFault,
+    onNuisance = () => {},
+    onReservation = () => {},
+    sleep = systemSleep,
+    draw = systemDraw,
+  }: NetworkDependencies,
 ): Promise<Libp2pNetwork> {
+  const { reserveAt = [], reserveWhen = 'behind-nat', maxUploadBytesPerSecond: maxUpload } = options
+  for (const address of reserveAt) parseAddress(address)
   const patience: Patience = { ...defaultPatience, ...options.patience }
+  const pacer = maxUpload === undefined ? unlimitedUpload : createUploadPacer(maxUpload, { clock, sleep })
   const meter = createTrafficMeter()
-  const gossip = createGossip({ clock, onFault })
-  const libp2p = await startLibp2p(options, gossip, meter.metrics)
+  const gossip = createGossip({ clock, onFault, onNuisance })
+  const { libp2p, places, addressManager, punch } = await startLibp2p(options, gossip, meter.metrics)
+  gossip.follow(libp2p)
+  const observed = observeAddresses(libp2p, meter)
+  const punching =
+    punch === undefined ? undefined : offerPunchAddresses(libp2p, punch, observed, addressManager)
   const self = workerId(libp2p.peerId.toString())
 
   const stopping = new AbortController()
-  const answers = createTurnstile(networkLimits.blockAnswers)
+  finishBeforeHandover(libp2p, stopping.signal)
+  const answers = createTurnstile(pacer.answers)
   const fetches = new Map<WorkerId, Turnstile>()
   const disconnectListeners = new Set<(peer: WorkerId) => void>()
   let requestHandler: RequestHandler | undefined
@@ -80,29 +121,45 @@ export async function createNetwork(
     fetches.delete(peer)
     for (const listener of disconnectListeners) listener(peer)
   })
+  const probes = createProbes(libp2p, { clock, pacer, stopping: stopping.signal })
   await libp2p.handle(
-    protocols.requests,
+    [...protocolIds('requests')],
     (stream, connection) => answerRequest(stream, connection, requestHandler, patience, onFault),
-    { maxInboundStreams: networkLimits.requestStreamsPerPeer },
+    { maxInboundStreams: networkLimits.requestStreamsPerPeer, runOnLimitedConnection: true },
   )
   await libp2p.handle(
-    protocols.blocks,
-    (stream) => answerWants(stream, blockSource, answers, patience, stopping.signal, onFault),
-    { maxInboundStreams: networkLimits.blockStreamsPerPeer },
+    [...protocolIds('blocks')],
+    (stream) => answerWants(stream, blockSource, answers, pacer, patience, stopping.signal, onFault),
+    { maxInboundStreams: networkLimits.blockStreamsPerPeer, runOnLimitedConnection: true },
+  )
+  await libp2p.handle([...protocolIds('probe')], probes.answer, {
+    maxInboundStreams: networkLimits.probeStreamsPerPeer,
+    runOnLimitedConnection: true,
+  })
+
+  const dial = (address: string, signal: AbortSignal): Promise<WorkerId> =>
+    dialAddress(libp2p, address, AbortSignal.any([signal, stopping.signal]))
+  const keeping = reserveAt.map((address) =>
+    keepReservation(address, reserveWhen, stopping.signal, {
+      ...{ libp2p, places, dial, observed, sleep, draw },
+      onProgress: onReservation,
+    }).catch(onFault),
   )
 
   const stop = async (): Promise<void> => {
     // Peers that go because this node goes are no news.
     disconnectListeners.clear()
     stopping.abort(new Error('this node is stopping'))
+    await Promise.all(keeping)
     await libp2p.stop()
   }
 
   return {
     libp2p,
     self,
-    addresses: () => libp2p.getMultiaddrs().map(String),
-    dial: (address, signal) => dialAddress(libp2p, address, AbortSignal.any([signal, stopping.signal])),
+    addresses: () =>
+      byReach(libp2p.getMultiaddrs().filter((address) => punching?.isPunch(address) !== true)).map(String),
+    dial,
     connectedPeers: () => libp2p.getPeers().map((peer) => workerId(peer.toString())),
     onDisconnect(listener) {
       disconnectListeners.add(listener)
@@ -132,73 +189,16 @@ export async function createNetwork(
     },
     sign: (bytes) => signBytes(options.privateKey, bytes),
     verify: verifySignature,
+    scoreOf: (peer) => gossip.scoreOf(peer),
+    observedAddresses: () => observed.list(),
+    reachability: () => observed.reachability(),
+    measure: (peer, signal, probeOptions) => probes.measure(peer, signal, probeOptions),
     traffic: () => meter.read(),
     stop,
     [Symbol.asyncDispose]: stop,
   }
 }
 
-async function startLibp2p(
-  { privateKey, listen, announce = [], agent = 'murmuration' }: NetworkOptions,
-  gossip: Gossip,
-  metrics: ReturnType<typeof createTrafficMeter>['metrics'],
-): Promise<Libp2p<{ gossip: GossipSub }>> {
-  for (const address of [...listen, ...announce]) parseAddress(address)
-  const libp2p = await createLibp2p({
-    start: false,
-    privateKey,
-    addresses: { listen: [...listen], announce: [...announce] },
-    nodeInfo: { userAgent: agent },
-    transports: [
-      tcp({
-        inboundSocketInactivityTimeout: networkLimits.socketSilenceMs,
-        outboundSocketInactivityTimeout: networkLimits.socketSilenceMs,
-      }),
-    ],
-    connectionEncrypters: [noise()],
-    streamMuxers: [yamux()],
-    metrics: () => metrics,
-    // libp2p refuses to dial private addresses in some builds; a cluster on one host or LAN has no others.
-    connectionGater: { denyDialMultiaddr: () => false },
-    connectionManager: {
-      maxConnections: networkLimits.connections,
-      inboundConnectionThreshold: networkLimits.connectionsPerHostPerSecond,
-      maxIncomingPendingConnections: networkLimits.pendingConnections,
-      dialTimeout: networkLimits.dialTimeoutMs,
-      reconnectRetries: 0,
-    },
-    connectionMonitor: {
-      pingInterval: networkLimits.pingIntervalMs,
-      pingTimeout: {
-        minTimeout: networkLimits.pingTimeoutMs,
-        maxTimeout: 2 * networkLimits.pingTimeoutMs,
-      },
-    },
-    services: { identify: identify(), gossip: gossip.service },
-  })
-  try {
-    await libp2p.start()
-    return libp2p
-  } catch (cause) {
-    await libp2p.stop()
-    throw listenError(listen, cause)
-  }
-}
-
-function listenError(listen: readonly string[], cause: unknown): MurmurError {
-  const text = cause instanceof Error ? cause.message : String(cause)
-  const port = /EADDRINUSE[^\n]*:(\d+)/.exec(text)?.[1]
-  if (port !== undefined)
-    return new MurmurError('PORT_IN_USE', {
-      message: `port ${port} is in use by another program`,
-      next: 'stop that program, or listen on another port (0 takes any free one)',
-      details: { port: Number(port) },
-      cause,
-    })
-  return new MurmurError('LISTEN_FAILED', {
-    // libp2p's text holds the stacks of all its causes: what the system said is its only line of use.
-    message: `cannot listen on ${listen.join(', ')}: ${/\b(E[A-Z]+): [^\n]*/.exec(text)?.[0] ?? text.split('\n')[0]}`,
-    next: 'listen on an address of this host, such as /ip4/0.0.0.0/tcp/4101',
-    cause,
-  })
-}
+const systemSleep = async (ms: number, signal: AbortSignal): Promise<void> =>
+  sleepFor(ms, undefined, { signal })
+const systemDraw = (): number => randomInt(2 ** 32)

@@ -1,27 +1,30 @@
-import type { PeerId, Stream } from '@libp2p/interface'
+import type { Connection, PeerId, Stream } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Libp2p } from 'libp2p'
 import { MurmurError } from '../protocol/errors.ts'
 import type { WorkerId } from '../protocol/ids.ts'
 import { networkLimits } from './limits.ts'
+import { type Family, mismatchError, type PeerSoftware, protocolIds } from './versions.ts'
 
-/** Our own stream protocols. The number is the major version: peers with different ones do not speak. */
-export const protocols = { requests: '/murmur/head/1', blocks: '/murmur/blocks/1' } as const
-
-export type Protocol = (typeof protocols)[keyof typeof protocols]
+/** Our own stream protocols at their newest version. */
+export const protocols = {
+  requests: protocolIds('requests')[0]!,
+  blocks: protocolIds('blocks')[0]!,
+  probe: protocolIds('probe')[0]!,
+} as const satisfies Record<Family, string>
 
 /**
- * Opens a stream over the connection that there is; never dials.
- * Throws PEER_ID_INVALID, PEER_DISCONNECTED, PROTOCOL_MISMATCH.
+ * Opens a stream of the newest version that both sides speak, over the connection that there is, a direct one before
+ * a relayed one; never dials. Throws PEER_ID_INVALID, PEER_DISCONNECTED, PROTOCOL_MISMATCH.
  */
 export async function openStream(
   libp2p: Libp2p,
   peer: WorkerId,
-  protocol: Protocol,
+  family: Family,
   signal: AbortSignal,
 ): Promise<Stream> {
   const peerId = parsePeer(peer)
-  const connection = libp2p.getConnections(peerId).find(({ status }) => status === 'open')
+  const connection = bestConnection(libp2p, peerId)
   if (connection === undefined)
     throw new MurmurError('PEER_DISCONNECTED', {
       message: `there is no connection to ${peer}`,
@@ -30,11 +33,11 @@ export async function openStream(
       details: { peer },
     })
   try {
-    return await connection.newStream(protocol, { signal })
+    return await connection.newStream([...protocolIds(family)], { signal, runOnLimitedConnection: true })
   } catch (cause) {
     signal.throwIfAborted()
     if (cause instanceof Error && cause.name === 'UnsupportedProtocolError')
-      throw await mismatch(libp2p, peerId, protocol, signal, cause)
+      throw mismatchError(peer, family, await identified(libp2p, peerId, signal), undefined, cause)
     throw new MurmurError('PEER_DISCONNECTED', {
       message: `the connection to ${peer} did not give a stream: ${(cause as Error).message}`,
       next: 'dial it again',
@@ -43,6 +46,12 @@ export async function openStream(
       cause,
     })
   }
+}
+
+/** The open connection to use: one without limits when there is one. */
+export function bestConnection(libp2p: Libp2p, peer: PeerId): Connection | undefined {
+  const open = libp2p.getConnections(peer).filter(({ status }) => status === 'open')
+  return open.find(({ limits }) => limits === undefined) ?? open[0]
 }
 
 /** The libp2p peer id of our text form. Throws PEER_ID_INVALID. */
@@ -59,38 +68,8 @@ export function parsePeer(peer: WorkerId): PeerId {
   }
 }
 
-async function mismatch(
-  libp2p: Libp2p,
-  peer: PeerId,
-  protocol: Protocol,
-  signal: AbortSignal,
-  cause: Error,
-): Promise<MurmurError> {
-  const cut = protocol.lastIndexOf('/') + 1
-  const [family, ours] = [protocol.slice(0, cut), Number(protocol.slice(cut))]
-  const spoken = (await identified(libp2p, peer, signal))
-    .filter((name) => name.startsWith(family))
-    .map((name) => Number(name.slice(family.length)))
-    .filter((version) => Number.isSafeInteger(version) && version >= 0)
-    .sort((a, b) => a - b)
-  const newest = spoken.at(-1)
-  const theirs = newest === undefined ? 'does not speak it at all' : `speaks version ${spoken.join(', ')}`
-  return new MurmurError('PROTOCOL_MISMATCH', {
-    message: `this node speaks version ${ours} of ${family.slice(0, -1)}, ${peer} ${theirs}`,
-    next:
-      newest === undefined
-        ? 'check that the address is of a murmur node'
-        : newest < ours
-          ? `upgrade murmur on ${peer}`
-          : 'upgrade murmur on this node',
-    exit: 'version',
-    details: { peer: peer.toString(), ours, theirs: spoken.join(',') },
-    cause,
-  })
-}
-
-/** The protocols that a peer told of itself; waits a moment when the connection is so young that it has not. */
-async function identified(libp2p: Libp2p, peer: PeerId, signal: AbortSignal): Promise<readonly string[]> {
+/** What a peer told of itself; waits a moment when the connection is so young that it has not. */
+async function identified(libp2p: Libp2p, peer: PeerId, signal: AbortSignal): Promise<PeerSoftware> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const onIdentify = ({ detail }: CustomEvent<{ peerId: PeerId }>): void => {
     if (detail.peerId.equals(peer)) resolve()
@@ -103,7 +82,7 @@ async function identified(libp2p: Libp2p, peer: PeerId, signal: AbortSignal): Pr
     const known = await identity(libp2p, peer)
     if (known !== undefined) return known
     await promise
-    return (await identity(libp2p, peer)) ?? []
+    return (await identity(libp2p, peer)) ?? { protocols: [], agent: undefined }
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', onAbort)
@@ -112,7 +91,10 @@ async function identified(libp2p: Libp2p, peer: PeerId, signal: AbortSignal): Pr
 }
 
 /** Undefined before `identify`: until then the peer store knows some protocols, but not all. */
-async function identity(libp2p: Libp2p, peer: PeerId): Promise<readonly string[] | undefined> {
+async function identity(libp2p: Libp2p, peer: PeerId): Promise<PeerSoftware | undefined> {
   const record = await libp2p.peerStore.get(peer).catch(() => undefined)
-  return record?.metadata.has('AgentVersion') ? record.protocols : undefined
+  const agent = record?.metadata.get('AgentVersion')
+  return record === undefined || agent === undefined
+    ? undefined
+    : { protocols: record.protocols, agent: new TextDecoder().decode(agent) }
 }

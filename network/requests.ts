@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type ExitKind, exitCodes, isMurmurError, MurmurError } from '../protocol/errors.ts'
 import { type WorkerId, workerId } from '../protocol/ids.ts'
 import { networkLimits, type Patience } from './limits.ts'
-import { openStream, protocols } from './protocols.ts'
+import { openStream } from './protocols.ts'
 import { StreamBytes } from './stream-bytes.ts'
 
 /**
@@ -39,7 +39,7 @@ export async function sendRequest(
   const deadline = AbortSignal.timeout(patience.requestMs)
   const either = AbortSignal.any([signal, deadline])
   try {
-    const stream = await openStream(libp2p, peer, protocols.requests, either)
+    const stream = await openStream(libp2p, peer, 'requests', either)
     const bytes = new StreamBytes(stream, { signal: either, idleMs: patience.requestMs })
     try {
       await bytes.write(framed([], payload))

@@ -1,6 +1,7 @@
 import type { Stream } from '@libp2p/interface'
 import { MurmurError } from '../protocol/errors.ts'
 import { networkLimits } from './limits.ts'
+import { type UploadPacer, unlimitedUpload } from './upload.ts'
 
 export interface StreamBytesOptions {
   /** Aborting it aborts the stream. */
@@ -102,17 +103,27 @@ export class StreamBytes {
     }
   }
 
+  /** Reads and forgets, without ever holding more than what is unread. */
+  async skip(byteCount: number): Promise<void> {
+    const bin = new Uint8Array(Math.min(byteCount, networkLimits.frameBytes))
+    for (let left = byteCount; left > 0; left -= Math.min(left, bin.length))
+      await this.readInto(bin.subarray(0, Math.min(left, bin.length)))
+  }
+
   async read(byteCount: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(byteCount)
     await this.readInto(bytes)
     return bytes
   }
 
-  /** Hands `bytes` to the stream frame by frame, each only once the one before has left for the network. */
-  async write(bytes: Uint8Array): Promise<void> {
-    for (let at = 0; at < bytes.length; at += networkLimits.frameBytes) {
+  /** Hands `bytes` to the stream frame by frame, each only once the one before has left and `pacer` lets it pass. */
+  async write(bytes: Uint8Array, pacer: UploadPacer = unlimitedUpload): Promise<void> {
+    for (let at = 0; at < bytes.length; at += pacer.frameBytes) {
+      const frame = bytes.subarray(at, at + pacer.frameBytes)
       await this.#writable()
-      this.#stream.send(bytes.subarray(at, at + networkLimits.frameBytes))
+      await pacer.pass(frame.length, this.#signal)
+      await this.#writable()
+      this.#stream.send(frame)
       this.#touch()
     }
     await this.#writable()
