@@ -1,0 +1,153 @@
+import * as dagCbor from '@ipld/dag-cbor'
+import { CID } from 'multiformats/cid'
+import { expect, test, vi } from 'vitest'
+import { contentId } from '../../protocol/content-id.ts'
+import { type CidText, cidText, runId } from '../../protocol/ids.ts'
+import type { BlockStore } from '../../protocol/ports.ts'
+import { sections } from '../../protocol/run-sections.ts'
+import { encodeRunSpec, type RunSpec } from '../../protocol/run-spec.ts'
+import { settlement, someRun } from './fixtures/records.ts'
+import { Mirror } from './mirror.ts'
+import { needsOf } from './needs.ts'
+import type { HeadRecord } from './record.ts'
+
+const raw = (text: string) => Buffer.from(text)
+const memory = (): BlockStore & { readonly held: Map<CidText, Uint8Array> } => {
+  const held = new Map<CidText, Uint8Array>()
+  return {
+    held,
+    get: async (cid) => held.get(cid),
+    has: async (cid) => held.has(cid),
+    put: async (cid, bytes) => {
+      held.set(cid, bytes)
+    },
+    delete: async (cid) => {
+      held.delete(cid)
+    },
+  }
+}
+
+/** The blocks of a run as the leader holds them. */
+function leaderBlocks() {
+  const held = new Map<CidText, Uint8Array>()
+  const put = (bytes: Uint8Array, codec: 'raw' | 'dag-cbor') => {
+    const cid = contentId(bytes, codec)
+    held.set(cid, bytes)
+    return cid
+  }
+  const shards = ['one', 'two', 'three'].map((text) => put(raw(text), 'raw'))
+  const data = put(
+    dagCbor.encode({ version: 1, shards: shards.map((cid) => ({ cid: CID.parse(cid), tokens: 3 })) }),
+    'dag-cbor',
+  )
+  const programs = {
+    training: put(raw('training'), 'raw'),
+    evaluation: put(raw('evaluation'), 'raw'),
+    sampling: put(raw('sampling'), 'raw'),
+  }
+  return { held, put, shards, data, programs }
+}
+
+test('a submitted run brings its spec, programs, data manifest and shards', async () => {
+  const leader = leaderBlocks()
+  const { data, programs } = leader
+  const spec = {
+    version: 1,
+    name: 'run',
+    nonce: '00'.repeat(16),
+    programs,
+    data,
+    ...Object.fromEntries(Object.entries(sections).map(([name, schema]) => [name, schema.parse({})])),
+    reward: null,
+  } as unknown as RunSpec
+  const run = runId(leader.put(encodeRunSpec(spec), 'dag-cbor'))
+  const blocks = memory()
+  const fetched: CidText[] = []
+  const mirror = new Mirror({
+    blocks,
+    fetch: async (cid) => {
+      fetched.push(cid)
+      return leader.held.get(cid)!
+    },
+    fetchCheckpoint: async () => {},
+    log: () => {},
+  })
+  const record: HeadRecord = { kind: 'submitted', run, submittedAt: 1, priority: 0, owner: '' }
+  mirror.offer(record)
+  await mirror.idle()
+  expect([...blocks.held.keys()].sort()).toEqual([...leader.held.keys()].sort())
+  expect(mirror.progress).toEqual({ done: 8, waiting: 0, missing: 0 })
+  mirror.offer(record)
+  await mirror.idle()
+  expect(fetched).toHaveLength(8)
+})
+
+test('few blocks at once, and of checkpoints that wait only the newest', async () => {
+  const gate = Promise.withResolvers<void>()
+  const checkpoints: CidText[] = []
+  let atOnce = 0
+  const mirror = new Mirror({
+    blocks: memory(),
+    fetch: async (cid) => {
+      atOnce += 1
+      await gate.promise
+      return raw(names.get(cid)!)
+    },
+    fetchCheckpoint: async (cid) => {
+      checkpoints.push(cid)
+    },
+    log: () => {},
+  })
+  const names = new Map<CidText, string>()
+  const published = (round: number): HeadRecord => {
+    const cid = contentId(raw(`manifest ${round}`), 'raw')
+    names.set(cid, `manifest ${round}`)
+    return { kind: 'round', run: someRun, now: 0, event: { kind: 'published', round, cid, block: null } }
+  }
+  const aggregated = (round: number): HeadRecord => ({
+    kind: 'round',
+    run: someRun,
+    now: 0,
+    event: {
+      kind: 'aggregated',
+      round,
+      admitted: [],
+      refused: [],
+      stateRoot: `0x${'00'.repeat(32)}`,
+      checkpoint: contentId(raw(`checkpoint ${round}`), 'dag-cbor'),
+    },
+  })
+  for (let round = 0; round < 20; round++) mirror.offer(published(round))
+  for (let round = 0; round < 20; round++) mirror.offer(aggregated(round))
+  await vi.waitFor(() => expect(atOnce).toBe(4))
+  gate.resolve()
+  await mirror.idle()
+  expect(checkpoints).toEqual([contentId(raw('checkpoint 19'), 'dag-cbor')])
+  expect(mirror.progress).toEqual({ done: 21, waiting: 0, missing: 0 })
+})
+
+test('other bytes than the CID names are not kept', async () => {
+  const blocks = memory()
+  let asked = 0
+  const mirror = new Mirror({
+    blocks,
+    fetch: async () => {
+      asked += 1
+      return raw('something else')
+    },
+    fetchCheckpoint: async () => {},
+    log: () => {},
+  })
+  mirror.offer(settlement(1))
+  await vi.waitFor(() => expect(asked).toBe(1))
+  await mirror.stop()
+  expect(blocks.held.size).toBe(0)
+})
+
+test('what a record needs', () => {
+  expect(needsOf(settlement(2))).toMatchObject([{ kind: 'block' }])
+  expect(needsOf({ kind: 'term', term: 8 })).toEqual([])
+  expect(needsOf({ kind: 'submitted', run: someRun, submittedAt: 0, priority: 0, owner: '' })).toMatchObject([
+    { kind: 'spec', cid: cidText(someRun) },
+  ])
+})
