@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMurmurError } from '../protocol/errors.ts'
-import type { CidText } from '../protocol/ids.ts'
+import type { CidText, RunId } from '../protocol/ids.ts'
+import type { HeadRecord } from './journal/record.ts'
 import type { HeadReplica } from './replica.ts'
-import type { RunBook } from './run-book.ts'
+import type { RunLog } from './run-log.ts'
+import type { RunNotes } from './run-notes.ts'
 import type { Settlement } from './settlement.ts'
 
 /** A settlement that cannot reach the chain is tried again this often, this many times: half an hour. */
@@ -10,13 +12,15 @@ const retryMs = 5_000
 const tries = 360
 
 export interface EpochQueueDependencies {
+  readonly run: RunId
   readonly settlement: Settlement
-  readonly book: RunBook
+  readonly log: RunLog
   readonly replica: HeadReplica
-  readonly roundsPerEpoch: number
+  readonly notes: RunNotes
   readonly signal: AbortSignal
+  /** Resolves when it is durable. */
+  record(entry: HeadRecord): Promise<void>
   evaluate(theta: Float32Array): Promise<number>
-  note(code: string, text: string): void
   failed(error: unknown): void
 }
 
@@ -44,17 +48,28 @@ export class EpochQueue {
   }
 
   async #settle(epoch: number, lastManifest: CidText): Promise<void> {
-    const { settlement, book, replica, roundsPerEpoch, signal, evaluate, note, failed } = this.#dependencies
-    const next = (epoch + 1) * roundsPerEpoch
+    const { run, settlement, log, replica, notes, signal, record, evaluate, failed } = this.#dependencies
+    const manifests = log.book.manifestsOf(epoch)
+    const next = manifests.at(-1)!.round + 1
     const theta = replica.startOf(next)
     try {
-      const settled = await this.#tried(() =>
-        settlement.settle(epoch, lastManifest, book.manifestsOf(epoch), signal),
-      )
-      book.addEpoch(settled.report, settled.tokens, settled.earned)
+      const settled = await this.#tried(() => settlement.settle(epoch, lastManifest, manifests, signal))
+      log.book.addEpoch(settled.report, settled.tokens, settled.earned)
+      log.cumulative = settled.cumulative
+      await record({
+        kind: 'settled',
+        run,
+        report: settled.report,
+        tokens: [...settled.tokens],
+        earned: [...settled.earned].map(([worker, amount]) => [worker, amount.toString()]),
+        cumulative: [...settled.cumulative].map(([account, amount]) => [account, amount.toString()]),
+      })
       replica.forgetBefore(next)
-      note('EPOCH_SETTLED', `epoch ${epoch}: ${settled.report.audits.length} audited`)
-      if (theta !== undefined) book.addEvaluation(epoch, await evaluate(theta))
+      notes.note('EPOCH_SETTLED', null, null, `epoch ${epoch + 1}: ${settled.report.audits.length} audited`)
+      if (theta === undefined) return
+      const measured = { what: 'epoch', epoch, lossNats: await evaluate(theta), text: null }
+      log.book.addMeasurement(measured)
+      await record({ kind: 'measured', run, ...measured })
     } catch (error) {
       if (!signal.aborted) failed(error)
     }
@@ -67,7 +82,7 @@ export class EpochQueue {
         return await work()
       } catch (error) {
         if (!isMurmurError(error, 'RPC_UNREACHABLE') || attempt >= tries) throw error
-        this.#dependencies.note(error.code, `${error.message}; trying again`)
+        this.#dependencies.notes.note(error.code, null, null, `${error.message}; trying again`)
         await sleep(retryMs, undefined, { signal: this.#dependencies.signal })
       }
     }

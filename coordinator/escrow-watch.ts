@@ -51,6 +51,28 @@ export class EscrowWatch {
     }
   }
 
+  /**
+   * Takes the run's lease on chain: from then on nobody who led before can close or settle an epoch.
+   * @returns the term of the lease
+   * @throws MurmurError LEASE_LOST when another has taken a higher one
+   */
+  async takeLease(term: number): Promise<number> {
+    const { escrow, context } = this.#money
+    await escrow.takeLease(context.escrowRun, term)
+    return term
+  }
+
+  /** Epochs whose history is anchored on chain. */
+  async epochsClosed(): Promise<number> {
+    const { escrow, context } = this.#money
+    return (await escrow.run(context.escrowRun)).epochsClosed
+  }
+
+  async leaseTerm(): Promise<number> {
+    const { escrow, context } = this.#money
+    return (await escrow.lease(context.escrowRun)).term
+  }
+
   /** Resolves once the escrow holds what all epochs together may pay. */
   async funded(signal: AbortSignal): Promise<void> {
     for (;;) {
@@ -73,7 +95,12 @@ export class EscrowWatch {
   async close(): Promise<void> {
     const { escrow, context } = this.#money
     const { ended, epochsSettled, epochs } = await escrow.run(context.escrowRun)
-    if (!ended && epochsSettled < epochs) await escrow.finish(context.escrowRun)
+    if (!ended && epochsSettled < epochs) await escrow.finish(context.escrowRun, this.#money.term())
+  }
+
+  /** As last read. */
+  latest(): EscrowSnapshot | null {
+    return this.#snapshot?.value ?? null
   }
 
   async snapshot(now: number): Promise<EscrowSnapshot | null> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { peer } from '../protocol/fixtures/names.ts'
-import { workerId } from '../protocol/ids.ts'
+import { type WorkerId, workerId } from '../protocol/ids.ts'
 import {
   deadMs,
   disconnected,
@@ -9,12 +9,23 @@ import {
   isAlive,
   joined,
   left,
+  livenessOf,
   type Members,
   maxClusterMembers,
   silent,
+  suspectMs,
+  type Telemetry,
 } from './members.ts'
 
-const about = (number: number) => ({ id: peer(number), engineClass: 'x', addresses: [], payout: null })
+const about = (number: number) => ({
+  ...{ id: peer(number), engineClass: 'x', addresses: [], payout: null, incarnation: 'i', offer: null },
+})
+/** The members after a heartbeat; those before stay as they were. */
+function beat(members: Members, worker: WorkerId, telemetry: Telemetry, now: number) {
+  const after = new Map(members)
+  heard(after, worker, { telemetry, offer: null, draining: false }, now)
+  return after
+}
 const one = joined(new Map(), about(1), 0)!
 const alive = (members: Members, now: number) => isAlive(members.get(peer(1))!, now)
 
@@ -33,24 +44,56 @@ test('names count up, and a worker that returns keeps its own', () => {
 test('alive while it is heard', () => {
   expect(alive(one, deadMs)).toBe(true)
   expect(alive(one, deadMs + 1)).toBe(false)
-  const later = heard(one, peer(1), { ...silent, step: 3 }, 10_000)
+  const later = beat(one, peer(1), { ...silent, step: 3 }, 10_000)
   expect(alive(later, 10_000 + deadMs)).toBe(true)
   expect(later.get(peer(1))?.telemetry.step).toBe(3)
 })
 
 test('a lost connection is forgiven for a while, and by a word', () => {
-  const gone = disconnected(heard(one, peer(1), silent, 1000), peer(1), 1000)
+  const gone = disconnected(beat(one, peer(1), silent, 1000), peer(1), 1000)
   expect(alive(gone, 1000 + disconnectGraceMs)).toBe(true)
   expect(alive(gone, 1001 + disconnectGraceMs)).toBe(false)
   expect(alive(disconnected(gone, peer(1), 4000), 1001 + disconnectGraceMs), 'the first loss counts').toBe(
     false,
   )
-  expect(alive(heard(gone, peer(1), silent, 2000), 8000)).toBe(true)
+  expect(alive(beat(gone, peer(1), silent, 2000), 8000)).toBe(true)
   expect(alive(joined(gone, about(1), 2000)!, 8000)).toBe(true)
 })
 
+test('suspected before it is given up, and later where it is far away', () => {
+  const liveness = (members: Members, now: number) => livenessOf(members.get(peer(1))!, now)
+  expect([suspectMs, suspectMs + 1, deadMs + 1].map((now) => liveness(one, now))).toEqual([
+    'alive',
+    'suspect',
+    'dead',
+  ])
+  const offer = {
+    devices: [],
+    cores: 1,
+    memoryBytes: 1,
+    diskBytes: 1,
+    upBytesPerSecond: 0,
+    downBytesPerSecond: 0,
+    roundTripMs: 500,
+    labels: [],
+  }
+  const far = joined(new Map(), { ...about(1), offer }, 0)!
+  expect([suspectMs + 1, deadMs + 1, deadMs + 4001].map((now) => liveness(far, now))).toEqual([
+    'alive',
+    'suspect',
+    'dead',
+  ])
+})
+
+test('a new process has not told anything yet', () => {
+  const told = beat(one, peer(1), { ...silent, step: 3 }, 5)
+  const stepOf = (members: Members) => members.get(peer(1))?.telemetry.step
+  expect(stepOf(joined(told, about(1), 6)!)).toBe(3)
+  expect(stepOf(joined(told, { ...about(1), incarnation: 'j' }, 6)!)).toBe(0)
+})
+
 test('strangers are not remembered by what they say', () => {
-  expect(heard(one, peer(9), silent, 0)).toBe(one)
+  expect(beat(one, peer(9), silent, 0)).toEqual(one)
   expect(disconnected(one, peer(9), 0)).toBe(one)
 })
 
@@ -87,4 +130,15 @@ test('a full table gives the place of the one that is gone the longest, and no n
   add('second')
   expect([members.size, members.has(peer(2))]).toEqual([maxClusterMembers, false])
   expect(new Set([...members.values()].map(({ name }) => name)).size).toBe(maxClusterMembers)
+})
+
+test('newcomers push nobody out who is owed for work; when all who are gone are, a newcomer is turned away', () => {
+  let members = joined(one, about(2), 1)!
+  for (let number = 2; number < maxClusterMembers; number++)
+    members = joined(members, { ...about(1), id: workerId(`p${number}`) }, deadMs + 2)!
+  const join = (owed: readonly string[]) =>
+    joined(members, { ...about(1), id: workerId('new') }, deadMs + 2, (id) => owed.includes(id))
+  expect([...join([peer(1)])!.keys()]).toEqual(expect.arrayContaining([peer(1), 'new']))
+  expect(join([peer(1)])!.has(peer(2))).toBe(false)
+  expect(join([peer(1), peer(2)])).toBeNull()
 })

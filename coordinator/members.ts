@@ -1,8 +1,12 @@
 import type { Address, RunId, WorkerId } from '../protocol/ids.ts'
+import type { NodeOffer } from '../protocol/wire.ts'
 
-/** A heartbeat is due this often; a worker that is silent for `deadMs` is lost. */
+/** A heartbeat is due this often; after `suspectMs` of silence nothing new is given to a worker, after `deadMs` it is lost. */
 export const heartbeatMs = 2_000
+export const suspectMs = 6_000
 export const deadMs = 15_000
+/** Far away is not dead: this many of its round trips are waited for beside. */
+const roundTripsAllowed = 8
 /** After a connection is gone, how long a worker may take to come back before its round goes on without it. */
 export const disconnectGraceMs = 3_000
 
@@ -13,6 +17,12 @@ export interface ClusterMember {
   readonly engineClass: string
   readonly addresses: readonly string[]
   readonly payout: Address | null
+  /** Random text that its process drew when it started: another one says that what it held is lost. */
+  readonly incarnation: string
+  /** What its host offers; null for one that does not say. */
+  readonly offer: NodeOffer | null
+  /** It finishes its round and leaves: by its own wish, or by the owner's, which it is then told. */
+  readonly draining: 'no' | 'asked' | 'yes'
   readonly lastSeenMs: number
   /** When its last connection was gone; null while it is connected. */
   readonly disconnectedMs: number | null
@@ -44,23 +54,26 @@ export const silent: Telemetry = {
 }
 
 export type Members = ReadonlyMap<WorkerId, ClusterMember>
+export type MutableMembers = Map<WorkerId, ClusterMember>
 
 /** Bound on remembered members, so that peers who come and go with fresh ids cannot grow the head's memory. */
 export const maxClusterMembers = 1024
 
 /**
  * Adds or renews a member. A returning worker keeps its name. When the table is full, the member that is gone the longest
- * makes place; null when all are there.
+ * makes place, but none that is owed for work (or newcomers could have an account forgotten before it is paid); null when
+ * nobody can.
  */
 export function joined(
   members: Members,
-  worker: Omit<ClusterMember, 'name' | 'lastSeenMs' | 'disconnectedMs' | 'telemetry'>,
+  worker: Omit<ClusterMember, 'name' | 'lastSeenMs' | 'disconnectedMs' | 'telemetry' | 'draining'>,
   now: number,
-): Members | null {
+  isOwed: (worker: WorkerId) => boolean = () => false,
+): MutableMembers | null {
   const known = members.get(worker.id)
   const next = new Map(members)
   if (known === undefined && members.size >= maxClusterMembers) {
-    const gone = longestGone(members, now)
+    const gone = longestGone(members, now, isOwed)
     if (gone === undefined) return null
     next.delete(gone)
   }
@@ -71,40 +84,67 @@ export function joined(
   return next.set(worker.id, {
     ...worker,
     name,
+    draining: 'no',
     lastSeenMs: now,
     disconnectedMs: null,
-    telemetry: silent,
+    telemetry: known?.incarnation === worker.incarnation ? known.telemetry : silent,
   })
 }
 
-export function heard(members: Members, worker: WorkerId, telemetry: Telemetry, now: number): Members {
+/** A heartbeat came. Changes the map it is given: heartbeats are most of what a head hears. */
+export function heard(
+  members: Map<WorkerId, ClusterMember>,
+  worker: WorkerId,
+  told: Pick<ClusterMember, 'telemetry'> & { readonly offer: NodeOffer | null; readonly draining: boolean },
+  now: number,
+): void {
   const known = members.get(worker)
-  if (known === undefined) return members
-  return new Map(members).set(worker, { ...known, telemetry, lastSeenMs: now, disconnectedMs: null })
+  if (known === undefined) return
+  members.set(worker, {
+    ...known,
+    telemetry: told.telemetry,
+    offer: told.offer ?? known.offer,
+    draining: told.draining ? 'yes' : known.draining,
+    lastSeenMs: now,
+    disconnectedMs: null,
+  })
 }
 
-export function disconnected(members: Members, worker: WorkerId, now: number): Members {
+export function disconnected(members: MutableMembers, worker: WorkerId, now: number): MutableMembers {
   const known = members.get(worker)
   if (known === undefined || known.disconnectedMs !== null) return members
   return new Map(members).set(worker, { ...known, disconnectedMs: now })
 }
 
 /** It said goodbye: not there any more, but remembered, since epochs are paid after their last round. */
-export function left(members: Members, worker: WorkerId): Members {
+export function left(members: MutableMembers, worker: WorkerId): MutableMembers {
   const known = members.get(worker)
   return known === undefined
     ? members
     : new Map(members).set(worker, { ...known, disconnectedMs: Number.NEGATIVE_INFINITY })
 }
 
-function longestGone(members: Members, now: number): WorkerId | undefined {
+function longestGone(
+  members: Members,
+  now: number,
+  isOwed: (worker: WorkerId) => boolean,
+): WorkerId | undefined {
   return [...members.values()]
-    .filter((member) => !isAlive(member, now))
+    .filter((member) => !isAlive(member, now) && !isOwed(member.id))
     .sort((a, b) => a.lastSeenMs - b.lastSeenMs)[0]?.id
 }
 
 /** Whether a member still counts as there. */
 export function isAlive(member: ClusterMember, now: number): boolean {
-  if (now - member.lastSeenMs > deadMs) return false
-  return member.disconnectedMs === null || now - member.disconnectedMs <= disconnectGraceMs
+  const floorMs = roundTripsAllowed * (member.offer?.roundTripMs ?? 0)
+  if (now - member.lastSeenMs > deadMs + floorMs) return false
+  return member.disconnectedMs === null || now - member.disconnectedMs <= disconnectGraceMs + floorMs
+}
+
+export type Liveness = 'alive' | 'suspect' | 'dead'
+
+export function livenessOf(member: ClusterMember, now: number): Liveness {
+  if (!isAlive(member, now)) return 'dead'
+  const floorMs = roundTripsAllowed * (member.offer?.roundTripMs ?? 0)
+  return member.disconnectedMs !== null || now - member.lastSeenMs > suspectMs + floorMs ? 'suspect' : 'alive'
 }

@@ -2,18 +2,23 @@ import type { Account } from 'viem'
 import { compressorOf } from '../aggregation/compressor-of.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts'
+import { type History, rebuild } from '../checkpoints/rebuild.ts'
 import type { Store } from '../checkpoints/store.ts'
+import { estimateMemory } from '../program/memory.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { digestHash } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
-import type { RunSpec } from '../protocol/run-spec.ts'
+import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { emptyLocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
 import { traceLength } from '../verification/trace.ts'
 import type { Members } from './members.ts'
 import { HeadReplica } from './replica.ts'
 import type { RoundRules } from './round/state.ts'
-import { type RunAuditor, RunCoordinator } from './run.ts'
+import { type RecordLog, type RunAuditor, RunCoordinator } from './run.ts'
+import { RunLog, type RunRecord } from './run-log.ts'
+import { RunNotes } from './run-notes.ts'
 
 /** Where runs are paid, and by whom epochs are posted. */
 export interface HeadChain {
@@ -31,72 +36,129 @@ export interface OpenRunDependencies {
   readonly network: Network
   readonly store: Store
   readonly clock: Clock
+  readonly journal: RecordLog
   readonly chain: HeadChain | null
+  /** In the order of their terms. */
+  heads(): readonly WorkerId[]
   members(): Members
-  log(code: string, text: string): void
+  deposed(term: number): void
+  log(code: string, text: string, fields?: { run?: RunId; round?: number; worker?: WorkerId }): void
   /** Makes what executes programs for one run: wired in by whoever starts the head, as it needs an engine. */
   createAuditor(run: RunId, facts: AuditorFacts): Promise<RunAuditor>
 }
 
-/** From a run spec and its training program to a coordinator that is ready to start. */
+/** Contributions and checkpoints that a head which took over does not have are asked of workers this long. */
+const fetchTimeoutMs = 20_000
+
+/**
+ * From a run's records to a coordinator that is ready to lead it: a new run has one record, one that was under way those
+ * of all that happened. θ is rebuilt from the newest checkpoint and the contributions since.
+ * @throws MurmurError BLOCK_MISSING, RUN_SPEC_INVALID, HISTORY_BROKEN, and what checking its program throws.
+ */
 export async function openRun(
   run: RunId,
-  spec: RunSpec,
-  trainingProgram: Uint8Array,
-  { network, store, clock, chain, members, log, createAuditor }: OpenRunDependencies,
+  records: readonly RunRecord[],
+  dependencies: OpenRunDependencies,
 ): Promise<RunCoordinator> {
-  const model = readRunModel(trainingProgram)
-  const theta = model.initialWeights(spec.train.seed)
-  const facts: AuditorFacts = {
+  const { network, store, clock, chain, journal, members, createAuditor, deposed } = dependencies
+  const spec = decodeRunSpec(await blockOf(store, cidText(run)))
+  const model = readRunModel(await blockOf(store, spec.programs.training))
+  const log = new RunLog(run)
+  log.setRules(rulesOf(run, spec, model))
+  const keep = async (cid: CidText, block: Uint8Array) => {
+    if (!(await store.blocks.has(cid))) await store.blocks.put(cid, block)
+  }
+  for (const record of records) await log.apply(record, (cid) => store.blocks.get(cid), keep)
+
+  const history: History = {
+    run,
+    heads: dependencies.heads(),
+    parameterCount: model.parameterCount,
+    compressor: compressorOf(spec.averaging),
+    outerLearningRate: spec.averaging.outerLearningRate,
+    initialWeights: () => model.initialWeights(spec.train.seed),
+  }
+  // Audits begin at the start of the rounds whose epochs are not settled yet.
+  const unsettled = log.unsettled()[0]
+  const from = unsettled === undefined ? undefined : log.book.manifestsOf(unsettled.epoch)[0]?.round
+  const fetch = async (cid: CidText, maxBytes: number): Promise<Uint8Array> => {
+    const own = await store.blocks.get(cid)
+    if (own !== undefined) return own
+    const signal = AbortSignal.timeout(fetchTimeoutMs)
+    const bytes = await network.fetchBlock(network.connectedPeers(), cid, { signal, maxBytes })
+    await store.blocks.put(cid, bytes)
+    return bytes
+  }
+  const rebuilt = await rebuild(
+    log.state.parent,
+    history,
+    {
+      fetch,
+      verify: (...of) => network.verify(...of),
+      readCheckpoint: async (cid) => {
+        const signal = AbortSignal.timeout(fetchTimeoutMs)
+        return (await store.fetchCheckpoint(cid, fetch, signal)).theta
+      },
+    },
+    from,
+  )
+  const notes = new RunNotes({ log, clock, members, line: dependencies.log })
+  const auditor = await createAuditor(run, {
     engineClassOf: (worker) => members().get(worker)?.engineClass ?? '',
     manifestOf: (round) => coordinator.manifestOf(round),
-  }
-  const auditor = await createAuditor(run, facts)
+  })
   const coordinator: RunCoordinator = new RunCoordinator(
     {
       run,
       spec,
       parameterCount: model.parameterCount,
+      programMemoryBytes: estimateMemory({ ...spec.model, batch: spec.train.batch }).totalBytes,
       money: chain === null ? null : moneyOf(run, spec, chain),
-      rules: rulesOf(run, spec, model, theta, network.self),
     },
     {
       network,
       clock,
       blocks: store.blocks,
-      replica: replicaOf(run, spec, model, theta, network, store),
+      replica: new HeadReplica(rebuilt.starts, {
+        compressor: history.compressor,
+        outerLearningRate: history.outerLearningRate,
+        fetchTimeoutMs: spec.timing.fetchTimeoutMs,
+        fetch: async (worker, cid, maxBytes, signal) => {
+          const own = await store.blocks.get(cid)
+          if (own !== undefined) return own
+          // Whoever made it first; when it is gone, whoever has it.
+          const others = network.connectedPeers().filter((peer) => peer !== worker)
+          const bytes = await network.fetchBlock([worker, ...others], cid, { signal, maxBytes })
+          await store.blocks.put(cid, bytes)
+          return bytes
+        },
+        writeCheckpoint: async (params, round) => {
+          const epoch = Math.floor(round / spec.train.roundsPerEpoch)
+          const parent =
+            log.book.checkpoints().findLast((checkpoint) => checkpoint.round < round)?.cid ?? null
+          const links = { run, program: spec.programs.training, data: spec.data, round, epoch, parent }
+          return (await store.writeCheckpoint(params, model.table, links)).manifestCid
+        },
+      }),
       auditor,
-      members,
+      journal,
       log,
+      notes,
+      members,
+      deposed,
     },
   )
   return coordinator
 }
 
-function replicaOf(
-  run: RunId,
-  spec: RunSpec,
-  model: RunModel,
-  theta: Float32Array,
-  network: Network,
-  store: Store,
-): HeadReplica {
-  let parent: CidText | null = null
-  return new HeadReplica(theta, {
-    compressor: compressorOf(spec.averaging),
-    outerLearningRate: spec.averaging.outerLearningRate,
-    fetchTimeoutMs: spec.timing.fetchTimeoutMs,
-    fetch: async (worker, cid, maxBytes, signal) => {
-      const bytes = await network.fetchBlock([worker], cid, { signal, maxBytes })
-      await store.blocks.put(cid, bytes)
-      return bytes
-    },
-    writeCheckpoint: async (params, round) => {
-      const epoch = Math.floor(round / spec.train.roundsPerEpoch)
-      const links = { run, program: spec.programs.training, data: spec.data, round, epoch, parent }
-      parent = (await store.writeCheckpoint(params, model.table, links)).manifestCid
-      return parent
-    },
+/** @throws MurmurError BLOCK_MISSING */
+export async function blockOf(store: Store, cid: CidText): Promise<Uint8Array> {
+  const bytes = await store.blocks.get(cid)
+  if (bytes !== undefined) return bytes
+  throw new MurmurError('BLOCK_MISSING', {
+    message: `the submission names ${cid}, which was not uploaded`,
+    next: 'submit again with `murmur run`, which uploads every block first',
+    exit: 'usage',
   })
 }
 
@@ -104,25 +166,25 @@ function rulesOf(
   run: RunId,
   { train, workers, timing, audit, model: shape }: RunSpec,
   model: RunModel,
-  theta: Float32Array,
-  head: WorkerId,
 ): RoundRules {
   return {
     run,
-    head,
-    term: 1,
     rounds: train.roundsPerEpoch * train.epochs,
     roundsPerEpoch: train.roundsPerEpoch,
     traceLeaves: traceLength(audit.segments),
-    tokensPerRound: train.innerSteps * train.batch * shape.context,
+    segments: audit.segments,
+    innerSteps: train.innerSteps,
+    adaptive: workers.adaptive,
+    tokensPerStep: train.batch * shape.context,
     minWorkers: workers.min,
     maxWorkers: workers.max,
     quorum: workers.quorum,
+    missesBeforeDemotion: timing.missesBeforeDemotion,
     warmupTimeoutMs: timing.warmupTimeoutMs,
     trainTimeoutMs: timing.trainTimeoutMs,
     commitGraceMs: timing.commitGraceMs,
     revealTimeoutMs: timing.revealTimeoutMs,
-    initialRoot: stateRoot(theta),
+    initialRoot: stateRoot(model.initialWeights(train.seed)),
     emptyLocalState: localStateDigest(packLocalState(emptyLocalState(model.parameterCount, model.moments))),
   }
 }

@@ -30,7 +30,7 @@ const unavailable = (code: string) => new MurmurError(code, { message: 'not here
 
 function replicaOf(served: readonly Uint8Array[]): HeadReplica {
   const blocks = new Map<CidText, Uint8Array>(served.map((bytes) => [contentId(bytes, 'raw'), bytes]))
-  return new HeadReplica(new Float32Array(parameterCount), {
+  return new HeadReplica(new Map([[0, new Float32Array(parameterCount)]]), {
     compressor,
     outerLearningRate: 1,
     fetchTimeoutMs: 60_000,

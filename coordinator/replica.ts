@@ -1,8 +1,9 @@
 import { admit, type Submission } from '../aggregation/admission.ts'
-import { applyRound } from '../aggregation/apply-round.ts'
+import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
 import type { Compressor } from '../aggregation/compressor.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
+import type { RoundManifest } from '../protocol/wire.ts'
 import type { Reveal, RoundEvent } from './round/state.ts'
 
 export interface ReplicaDependencies {
@@ -15,6 +16,8 @@ export interface ReplicaDependencies {
   writeCheckpoint(theta: Float32Array, round: number, stateRoot: Hash): Promise<CidText>
 }
 
+/** What a reveal, or an entry of a manifest, says of a contribution. */
+type Contribution = Pick<Reveal, 'contribution' | 'contributionBytes' | 'tokens'>
 type Aggregated = Extract<RoundEvent, { kind: 'aggregated' }>
 
 /**
@@ -24,13 +27,14 @@ type Aggregated = Extract<RoundEvent, { kind: 'aggregated' }>
  */
 export class HeadReplica {
   #theta: Float32Array
-  readonly #starts = new Map<number, Float32Array>()
+  readonly #starts: Map<number, Float32Array>
   readonly #dependencies: ReplicaDependencies
 
-  constructor(theta: Float32Array, dependencies: ReplicaDependencies) {
-    this.#theta = theta
+  /** `starts`: θ at the start of each round whose epoch is not settled yet, the newest last. */
+  constructor(starts: ReadonlyMap<number, Float32Array>, dependencies: ReplicaDependencies) {
+    this.#starts = new Map(starts)
+    this.#theta = [...this.#starts.values()].at(-1)!
     this.#dependencies = dependencies
-    this.#starts.set(0, theta)
   }
 
   get theta(): Float32Array {
@@ -49,7 +53,7 @@ export class HeadReplica {
 
   async aggregate(
     round: number,
-    reveals: readonly { readonly worker: WorkerId; readonly reveal: Reveal }[],
+    reveals: readonly { readonly worker: WorkerId; readonly reveal: Contribution }[],
     closesEpoch: boolean,
     signal: AbortSignal,
   ): Promise<Aggregated> {
@@ -76,9 +80,40 @@ export class HeadReplica {
     }
   }
 
+  /**
+   * Applies a round whose manifest is known already: one that this head was publishing when it stopped, or that another
+   * one led. Its contributions may be had from anybody.
+   * @throws MurmurError HISTORY_BROKEN when it leads to another root here, and what fetching throws
+   */
+  async follow(
+    { round, entries, stateRoot, closesEpoch }: RoundManifest,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.#starts.has(round + 1)) return
+    const { compressor, outerLearningRate, fetch, writeCheckpoint } = this.#dependencies
+    const contributions = await Promise.all(
+      entries.map(async ({ worker, contribution, contributionBytes, tokens }) => ({
+        bytes: await fetch(worker, contribution, contributionBytes, signal),
+        tokens,
+      })),
+    )
+    const updates = decodeContributions(compressor, this.#theta.length, contributions)
+    const next = applyRound(this.#theta, updates, outerLearningRate)
+    if (next.stateRoot !== stateRoot) {
+      throw new MurmurError('HISTORY_BROKEN', {
+        message: `round ${round} leads to another root than its manifest says`,
+        next: 'the head that signed it or this one is faulty; see the logs of both',
+        exit: 'verification',
+      })
+    }
+    if (closesEpoch) await writeCheckpoint(next.theta, round, stateRoot)
+    this.#theta = next.theta
+    this.#starts.set(round + 1, next.theta)
+  }
+
   async #fetch(
     worker: WorkerId,
-    { contribution, contributionBytes, tokens }: Reveal,
+    { contribution, contributionBytes, tokens }: Contribution,
     signal: AbortSignal,
   ): Promise<Submission | { worker: WorkerId; code: string }> {
     // Nothing compressed is larger than the dense update it stands for.

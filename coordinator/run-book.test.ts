@@ -45,8 +45,8 @@ test('rounds tell who was in, who was left out and why, and the roots that repli
   expect(book.checkpoints()).toEqual([
     { epoch: 0, round: 1, cid: run.manifests[1]!.checkpoint, heldOutLossNats: null },
   ])
-  book.addEvaluation(0, 3.5)
-  book.addEvaluation(9, 1)
+  book.addMeasurement({ what: 'epoch', epoch: 0, lossNats: 3.5, text: null })
+  book.addMeasurement({ what: 'epoch', epoch: 9, lossNats: 1, text: null })
   expect(book.checkpoints().map(({ heldOutLossNats }) => heldOutLossNats)).toEqual([3.5])
 })
 
@@ -61,10 +61,18 @@ test('a void round has no loss', () => {
 
 test('workers tell what they trained, what was verified, earned and claimed', () => {
   const { book, run } = played()
-  run.send({ kind: 'join', worker: d })
+  run.send({ kind: 'join', worker: d, fresh: true })
   const payout = `0x${'aB'.repeat(20)}` as const
-  let cluster = joined(new Map(), { id: a, engineClass: 'x', addresses: [], payout }, 0)!
-  cluster = joined(cluster, { id: c, engineClass: 'x', addresses: [], payout: null }, 0)!
+  let cluster = joined(
+    new Map(),
+    { id: a, engineClass: 'x', addresses: [], payout, incarnation: '', offer: null },
+    0,
+  )!
+  cluster = joined(
+    cluster,
+    { id: c, engineClass: 'x', addresses: [], payout: null, incarnation: '', offer: null },
+    0,
+  )!
   book.addEpoch(epoch, new Map([[a, 128]]), new Map([[a, 30n]]))
   book.addEpoch({ ...epoch, epoch: 1, payoutTree: null }, new Map([[a, 64]]), new Map([[a, 5n]]))
   const workers = book.workers(run.state, cluster, new Map([[payout.toLowerCase(), 20n]]))
@@ -79,7 +87,7 @@ test('workers tell what they trained, what was verified, earned and claimed', ()
 
 test('the newest hundred notes are kept', () => {
   const book = new RunBook()
-  for (let at = 0; at < 250; at++) book.addNote(at, 'X', '')
-  expect(book.notes()).toHaveLength(100)
-  expect(book.notes().at(-1)?.at).toBe(249)
+  for (let at = 0; at < 250; at++) book.addNote(at, 'X', null, '')
+  expect(book.notes(String)).toHaveLength(100)
+  expect(book.notes(String).at(-1)?.at).toBe(249)
 })

@@ -18,14 +18,23 @@ export class RunBook {
   readonly manifests: { readonly manifest: RoundManifest; readonly cid: CidText }[] = []
   readonly #epochs = new Map<number, EpochReport>()
   readonly #checkpoints: CheckpointReport[] = []
+  /** Of admitted contributions. */
+  readonly #tokens = new Map<WorkerId, number>()
   readonly #verified = new Map<WorkerId, number>()
   readonly #earned = new Map<WorkerId, Wei>()
-  #notes: RunReport['notes'] = []
+  #notes: {
+    readonly at: number
+    readonly code: string
+    readonly worker: WorkerId | null
+    readonly text: string
+  }[] = []
   heldOut: { before: number | null; after: number | null } = { before: null, after: null }
   samples: { before: string | null; after: string | null } = { before: null, after: null }
 
   addManifest(manifest: RoundManifest, cid: CidText): void {
     this.manifests.push({ manifest, cid })
+    for (const { worker, tokens } of manifest.entries)
+      this.#tokens.set(worker, (this.#tokens.get(worker) ?? 0) + tokens)
     if (manifest.checkpoint !== null) {
       const { epoch, round, checkpoint } = manifest
       this.#checkpoints.push({ epoch, round, cid: checkpoint, heldOutLossNats: null })
@@ -43,14 +52,37 @@ export class RunBook {
     for (const [worker, amount] of earned) this.#earned.set(worker, (this.#earned.get(worker) ?? 0n) + amount)
   }
 
-  addEvaluation(epoch: number, lossNats: number): void {
+  /** What was measured of the weights before the first round, after an epoch, or after the last round. */
+  addMeasurement({
+    what,
+    epoch,
+    lossNats,
+    text,
+  }: {
+    readonly what: string
+    readonly epoch: number | null
+    readonly lossNats: number | null
+    readonly text: string | null
+  }): void {
+    if (what === 'before' || what === 'after') {
+      this.heldOut = { ...this.heldOut, [what]: lossNats }
+      this.samples = { ...this.samples, [what]: text }
+    } else if (epoch !== null && lossNats !== null) this.#addEvaluation(epoch, lossNats)
+  }
+
+  #addEvaluation(epoch: number, lossNats: number): void {
     const index = this.#checkpoints.findIndex((checkpoint) => checkpoint.epoch === epoch)
     const checkpoint = this.#checkpoints[index]
     if (checkpoint !== undefined) this.#checkpoints[index] = { ...checkpoint, heldOutLossNats: lossNats }
   }
 
-  addNote(at: number, code: string, text: string): void {
-    this.#notes = [...this.#notes.slice(1 - maxNotes), { at, code, text }]
+  addNote(at: number, code: string, worker: WorkerId | null, text: string): void {
+    this.#notes = [...this.#notes.slice(1 - maxNotes), { at, code, worker, text }]
+  }
+
+  /** Of its admitted contributions. */
+  tokensOf(worker: WorkerId): number {
+    return this.#tokens.get(worker) ?? 0
   }
 
   /** CID of the newest settled payout tree. */
@@ -66,12 +98,17 @@ export class RunBook {
     return [...this.#epochs.values()].sort((a, b) => a.epoch - b.epoch)
   }
 
+  /** As they are now: whoever compares two reports must not see the later one twice. */
   checkpoints(): readonly CheckpointReport[] {
-    return this.#checkpoints
+    return [...this.#checkpoints]
   }
 
-  notes(): RunReport['notes'] {
-    return this.#notes
+  notes(nameOf: (worker: WorkerId) => string): RunReport['notes'] {
+    return this.#notes.map(({ at, code, worker, text }) => ({
+      at,
+      code,
+      text: worker === null ? text : `${nameOf(worker)}: ${text}`,
+    }))
   }
 
   rounds(state: RoundState): readonly RoundReport[] {
@@ -83,10 +120,11 @@ export class RunBook {
       return {
         round: manifest.round,
         epoch: manifest.epoch,
-        members: manifest.members,
+        members: manifest.slots.map(({ worker }) => worker),
         admitted: manifest.entries.map(({ worker }) => worker),
         refused: manifest.refused,
         trainLossNats: tokens === 0 ? null : weighted / tokens,
+        tokens,
         stateRoot: manifest.stateRoot,
         stateRoots: replicas.map((worker) => roots.get(worker)!),
         replicas,
@@ -100,10 +138,6 @@ export class RunBook {
       const known = cluster.get(id)
       if (known === undefined) return []
       const { name, payout, telemetry } = known
-      const tokens = this.manifests
-        .flatMap(({ manifest }) => manifest.entries)
-        .filter(({ worker }) => worker === id)
-        .reduce((sum, entry) => sum + entry.tokens, 0)
       return [
         {
           id,
@@ -115,7 +149,7 @@ export class RunBook {
           step: telemetry.step,
           lossNats: telemetry.lossNats > 0 ? telemetry.lossNats : null,
           tokensPerSecond: telemetry.tokensPerSecond,
-          tokens,
+          tokens: this.#tokens.get(id) ?? 0,
           verifiedTokens: this.#verified.get(id) ?? 0,
           bytesSent: telemetry.sentBytes,
           bytesReceived: telemetry.receivedBytes,

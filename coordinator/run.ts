@@ -1,5 +1,5 @@
 import { contentId } from '../protocol/content-id.ts'
-import { invariant, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
+import { invariant, isMurmurError, type Verdict } from '../protocol/errors.ts'
 import type { Address, CidText, RunId, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
 import { signManifest } from '../protocol/manifest.ts'
@@ -9,33 +9,35 @@ import type { RunSpec } from '../protocol/run-spec.ts'
 import { topicOf } from '../protocol/topic.ts'
 import { type Assignment, decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
+import { assignmentOf } from './assignment.ts'
 import { EpochQueue } from './epoch-queue.ts'
 import { EscrowWatch } from './escrow-watch.ts'
-import { isAlive, type Members, type Telemetry } from './members.ts'
+import type { HeadRecord } from './journal/record.ts'
+import { loggedEvent } from './journal/round-event.ts'
+import type { Members, Telemetry } from './members.ts'
 import type { HeadReplica } from './replica.ts'
-import {
-  initialRoundState,
-  pendingReason,
-  type RoundEffect,
-  type RoundEvent,
-  type RoundRules,
-  type RoundState,
-} from './round/state.ts'
-import { step } from './round/step.ts'
-import { RunBook } from './run-book.ts'
+import { isOver, type RoundEffect, type RoundEvent, type RoundState } from './round/state.ts'
+import { type Failure, failureOf } from './run-failure.ts'
+import type { RunLog } from './run-log.ts'
+import type { RunNotes } from './run-notes.ts'
+import { pendingOf, phaseOf, reportOf, type Stage } from './run-report.ts'
 import { type RunMoney, Settlement } from './settlement.ts'
+import { adoptFromWorkers, followRound } from './takeover.ts'
 
 const tickMs = 200
-/** Of each peer in an assignment. All eight that a join may bring, of 32 peers, would be longer than an answer may be. */
-const addressesTold = 2
 
 export interface RunOptions {
   readonly run: RunId
   readonly spec: RunSpec
-  readonly rules: RoundRules
   readonly parameterCount: number
+  /** What the program takes on a device. */
+  readonly programMemoryBytes: number
   readonly money:
-    | (RunMoney & { readonly rpcUrl: string; readonly chainId: number; readonly token: Address })
+    | (Omit<RunMoney, 'term'> & {
+        readonly rpcUrl: string
+        readonly chainId: number
+        readonly token: Address
+      })
     | null
 }
 
@@ -51,73 +53,107 @@ export interface RunAuditor {
   close(): Promise<void>
 }
 
+/** Where records go: they count once they are durable. */
+export interface RecordLog {
+  append(record: HeadRecord): number
+  durable(): Promise<void>
+  /** Drops the records that `keep` refuses. */
+  compact(keep: (record: HeadRecord) => boolean): Promise<void>
+}
+
 export interface RunDependencies {
   readonly network: Network
   readonly clock: Clock
   readonly blocks: BlockStore
   readonly replica: HeadReplica
   readonly auditor: RunAuditor
+  readonly journal: RecordLog
+  /** What has happened so far. */
+  readonly log: RunLog
+  readonly notes: RunNotes
   members(): Members
-  log(code: string, text: string): void
+  /** Another head leads a higher term. */
+  deposed(term: number): void
 }
 
-/** One run on the head: feeds the round state machine, performs its effects, settles its epochs, tells its story. */
+/** One run on the head that leads: feeds the round state machine, performs its effects, settles its epochs. */
 export class RunCoordinator {
   readonly options: RunOptions
   readonly #dependencies: RunDependencies
-  readonly #book = new RunBook()
+  readonly #log: RunLog
   readonly #abort = new AbortController()
   readonly #escrow: EscrowWatch | null
   readonly #epochs: EpochQueue
-  #state: RoundState
-  #stage: 'awaiting-funds' | 'rounds' | 'settling' | 'over' = 'rounds'
+  /** The lease taken on chain: 0 for the coordinator that opened the run and never lost it. */
+  #chainTerm = 0
+  /** False until it leads in its own term: a log that it took over says that somebody leads, and that was another. */
+  #leads = false
+  #stage: Stage = 'rounds'
   #announcement: Uint8Array = new Uint8Array()
-  #error: RunReport['error'] = null
+  #error: Failure | null = null
   /** Why a finished round is not published yet. */
   #held: string | null = null
   #timer: NodeJS.Timeout | undefined
-  readonly #submittedAt: number
-  #startedAt: number | null = null
-  #endedAt: number | null = null
+  #rejected = { round: -1, told: new Set<string>() }
+  /** The newest manifest that each worker holds, as told before this head leads. */
+  readonly #newest = new Map<WorkerId, CidText>()
+  /** Workers that came while the run was waiting for its money. */
+  readonly #waiting = new Set<WorkerId>()
   readonly #finished = Promise.withResolvers<void>()
 
   constructor(options: RunOptions, dependencies: RunDependencies) {
     this.options = options
     this.#dependencies = dependencies
-    this.#state = initialRoundState(options.rules)
-    this.#submittedAt = dependencies.clock.now()
-    const { money, spec } = options
+    this.#log = dependencies.log
+    const { spec, run } = options
+    const money = options.money === null ? null : { ...options.money, term: () => this.#chainTerm }
     this.#escrow = money === null ? null : new EscrowWatch(money, BigInt(spec.train.epochs))
     // From the first moment: workers that join before the escrow is open must not begin unpaid.
     if (this.#escrow !== null) this.#stage = 'awaiting-funds'
+    const { log, journal, notes } = dependencies
+    const record = async (entry: HeadRecord) => {
+      journal.append(entry)
+      await journal.durable()
+    }
     const settlement = new Settlement({
-      run: options.run,
+      run,
       blocks: dependencies.blocks,
       money,
       auditsPerEpoch: spec.audit.roundsPerEpoch,
-      expectedTokens: (manifests) =>
-        manifests.reduce(
-          (sum, { members }) => sum + BigInt(members.length * options.rules.tokensPerRound),
-          0n,
-        ),
+      tokensPerStep: log.state.rules.tokensPerStep,
+      roundsPerEpoch: log.state.rules.roundsPerEpoch,
+      log,
+      record,
       payoutOf: (worker) => dependencies.members().get(worker)?.payout ?? null,
       audit: (candidate, manifests) => this.#audit(candidate, manifests),
       eject: (worker, code) => this.#dispatch({ kind: 'eject', worker, code }),
       isEjected: (worker) => this.#state.members.get(worker)?.status === 'ejected',
     })
     this.#epochs = new EpochQueue({
+      run,
       settlement,
-      book: this.#book,
+      log,
+      record,
       replica: dependencies.replica,
-      roundsPerEpoch: options.rules.roundsPerEpoch,
+      notes,
       signal: this.#abort.signal,
       evaluate: (theta) => dependencies.auditor.evaluate(theta),
-      note: (code, text) => this.#note(code, null, text),
       failed: (error) => {
-        this.#noteError(error)
-        this.#error ??= describe(error)
+        if (!this.#isSuperseded(error)) this.#fault(error)
       },
     })
+  }
+
+  get #state(): RoundState {
+    return this.#log.state
+  }
+
+  get state(): RoundState {
+    return this.#log.state
+  }
+
+  get log(): RunLog {
+    return this.#log
   }
 
   /** Resolves when everything of the run is over, its last settlement included. Never rejects: see the report. */
@@ -129,43 +165,67 @@ export class RunCoordinator {
     return this.#stage === 'over'
   }
 
-  /** Begins: waits for the money where the run pays, then forms. Returns at once. */
-  start(): void {
-    void this.#run().catch((error: unknown) => this.#failWith(error))
+  get error(): Failure | null {
+    return this.#error
   }
 
-  async #run(): Promise<void> {
-    const { network } = this.#dependencies
-    const { run } = this.options
+  /** Begins, or goes on from where its log ends: waits for the money where the run pays, then forms. Returns at once. */
+  lead(term: number, heads: readonly WorkerId[]): void {
+    void this.#lead(term, heads).catch((error: unknown) => this.#failWith(error))
+  }
+
+  async #lead(term: number, heads: readonly WorkerId[]): Promise<void> {
+    const { network, clock, notes } = this.#dependencies
+    const { run, spec } = this.options
     await network.subscribe(
       topicOf(run),
       ({ author, data }) => this.offer(author, data),
       () => {},
     )
-    this.#timer = setInterval(() => this.#dispatch({ kind: 'tick' }), tickMs)
+    const first = this.#state.term === 0
     if (this.#escrow !== null) {
-      await this.#escrow.open(this.options.run, this.options.spec, this.#dependencies.clock.now())
+      await this.#escrow.open(run, spec, clock.now())
+      // Whoever led before, a process of this very head included, can settle nothing from here on.
+      if (!first && !isOver(this.#state)) this.#chainTerm = await this.#escrow.takeLease(term)
       await this.#escrow.funded(this.#abort.signal)
-      this.#note('FUNDED', null, 'the escrow holds what the run can pay')
+      if (first) notes.note('FUNDED', null, null, 'the escrow holds what the run can pay')
       this.#stage = 'rounds'
     }
-    for (const worker of this.#waiting) this.#dispatch({ kind: 'join', worker })
+    if (!first && !isOver(this.#state)) await this.#adopt(heads)
+    this.#timer = setInterval(() => this.#dispatch({ kind: 'tick' }), tickMs)
+    for (const { epoch, lastManifest } of this.#log.unsettled()) this.#epochs.settle(epoch, lastManifest)
+    this.#leads = true
+    this.#dispatch({ kind: 'lead', term, heads })
+    for (const worker of this.#waiting) this.#dispatch({ kind: 'join', worker, fresh: false })
     this.#waiting.clear()
   }
 
-  /** What the model is before it has learnt anything: measured while the first round trains, which nobody waits for. */
-  async #measureBefore(theta: Float32Array): Promise<void> {
-    const { auditor } = this.#dependencies
-    this.#book.heldOut = { ...this.#book.heldOut, before: await auditor.evaluate(theta) }
-    this.#book.samples = { ...this.#book.samples, before: await auditor.sample(theta) }
+  /** Before it leads in another's place: what workers hold and the log lacks. */
+  async #adopt(heads: readonly WorkerId[]): Promise<void> {
+    const { clock, journal, notes } = this.#dependencies
+    await adoptFromWorkers({
+      ...this.#dependencies,
+      heads,
+      signal: this.#abort.signal,
+      told: this.#newest,
+      closedOnChain: (await this.#escrow?.epochsClosed()) ?? 0,
+      adopt: (manifests) => {
+        const now = clock.now()
+        const event = { kind: 'adopt', manifests } as const
+        journal.append({ kind: 'round', run: this.options.run, now, event: loggedEvent(event) })
+        this.#log.applyRound(event, now)
+        notes.note('ROUNDS_ADOPTED', null, null, `${manifests.length} rounds that only workers held`)
+      },
+    })
   }
 
-  /** Workers that came while the run was waiting for its money. */
-  readonly #waiting = new Set<WorkerId>()
+  setHeads(heads: readonly WorkerId[]): void {
+    if (this.#state.leading) this.#dispatch({ kind: 'heads', heads })
+  }
 
-  join(worker: WorkerId): void {
-    if (this.#stage === 'awaiting-funds') this.#waiting.add(worker)
-    else this.#dispatch({ kind: 'join', worker })
+  join(worker: WorkerId, fresh: boolean): void {
+    if (!this.#leads) this.#waiting.add(worker)
+    else this.#dispatch({ kind: 'join', worker, fresh })
   }
 
   lost(worker: WorkerId): void {
@@ -173,14 +233,31 @@ export class RunCoordinator {
     this.#dispatch({ kind: 'lost', worker })
   }
 
+  drain(worker: WorkerId): void {
+    this.#dispatch({ kind: 'drain', worker })
+  }
+
+  /** Placement has given it other work. */
+  release(worker: WorkerId): void {
+    this.drain(worker)
+    this.lost(worker)
+  }
+
+  /** Whether a contribution of it was admitted: what it earned is paid to the account that the head remembers. */
+  hasContributed(worker: WorkerId): boolean {
+    return this.#log.book.tokensOf(worker) > 0
+  }
+
   knows(worker: WorkerId): boolean {
     return this.#waiting.has(worker) || this.#state.members.has(worker)
   }
 
-  heartbeat(worker: WorkerId, telemetry: Telemetry, outstanding: Uint8Array): void {
+  heartbeat(worker: WorkerId, telemetry: Telemetry, outstanding: Uint8Array, newest: CidText | null): void {
+    if (newest !== null && !this.#leads) this.#newest.set(worker, newest)
     const status = this.#state.members.get(worker)?.status
-    if (status === 'lost') this.#dispatch({ kind: 'join', worker })
-    if (telemetry.phase === 'ready') this.#dispatch({ kind: 'ready', worker, round: telemetry.round })
+    if (status === 'lost') this.#dispatch({ kind: 'join', worker, fresh: false })
+    if (telemetry.phase === 'ready' && status === 'warming')
+      this.#dispatch({ kind: 'ready', worker, round: telemetry.round })
     if (outstanding.length > 0) this.offer(worker, outstanding)
   }
 
@@ -196,56 +273,57 @@ export class RunCoordinator {
   }
 
   assignment(worker: WorkerId): Assignment | null {
-    const { run, rules, money } = this.options
     if (!this.knows(worker) && this.#stage === 'over') return null
-    const members = this.#dependencies.members()
-    const now = this.#dependencies.clock.now()
-    // Whoever takes part comes first: strangers who only joined must not crowd them out.
-    const ready = (id: WorkerId) => this.#state.members.get(id)?.status === 'ready'
-    const ids = [...this.#state.members.keys()].sort((a, b) => Number(ready(b)) - Number(ready(a)))
-    const peers = ids.flatMap((id) => {
-      const known = members.get(id)
-      // Nobody is sent to dial those that are gone; who comes back is in the next assignment.
-      if (known === undefined || id === worker || !isAlive(known, now)) return []
-      return [{ id, addresses: known.addresses.slice(0, addressesTold) }]
-    })
-    return {
-      run,
-      term: rules.term,
-      peers: peers.slice(0, rules.maxWorkers),
-      newestManifest: this.#state.parent,
-      payoutTree: this.#book.newestPayoutTree(),
-      escrow:
-        money === null
-          ? null
-          : {
-              rpcUrl: money.rpcUrl,
-              chainId: money.chainId,
-              escrow: money.context.escrow,
-              token: money.token,
-              run: money.context.escrowRun,
-            },
+    return assignmentOf(worker, {
+      state: this.#state,
+      members: this.#dependencies.members(),
+      now: this.#dependencies.clock.now(),
+      payoutTree: this.#log.book.newestPayoutTree(),
+      money: this.options.money,
       ended: this.#stage === 'over',
-    }
+    })
   }
 
   /** The CID of a round's signed manifest. */
   manifestOf(round: number): CidText {
-    const found = this.#book.manifests.find(({ manifest }) => manifest.round === round)
+    const found = this.#log.book.manifests.find(({ manifest }) => manifest.round === round)
     invariant(found !== undefined, `round ${round} has a manifest`)
     return found.cid
   }
 
-  get announcement(): Uint8Array {
-    return this.#announcement
+  /** The newest message to all, for a worker whose heartbeat does not show that it has heard it. */
+  announcementFor(
+    worker: WorkerId,
+    told: {
+      readonly phase: string
+      readonly round: number
+      readonly term: number
+      readonly newest: CidText | null
+    },
+  ): Uint8Array {
+    const { phase, round, term, parent, commits, reveals, refused } = this.#state
+    const here = told.round === round && told.term === term && told.newest === parent
+    const heard =
+      phase.kind === 'train' || phase.kind === 'commit'
+        ? here && (told.phase === 'training' || commits.has(worker))
+        : phase.kind === 'reveal' && here && (reveals.has(worker) || refused.has(worker))
+    return heard ? new Uint8Array() : this.#announcement
   }
 
   stop(reason: string): void {
-    if (this.#stage === 'awaiting-funds') this.#abort.abort(new Error(reason))
-    this.#dispatch({ kind: 'stop', reason })
+    if (this.#stage !== 'awaiting-funds') this.#dispatch({ kind: 'stop', reason })
+    else this.#abort.abort(new StoppedUnfunded(reason))
   }
 
-  /** Ends everything at once, for a head that shuts down. */
+  pause(): void {
+    this.#dispatch({ kind: 'pause' })
+  }
+
+  resume(): void {
+    this.#dispatch({ kind: 'resume' })
+  }
+
+  /** Ends everything at once, for a head that shuts down or leads no more: the journal has all that counts. */
   async close(): Promise<void> {
     this.#abort.abort(new Error('the head is shutting down'))
     clearInterval(this.#timer)
@@ -256,26 +334,55 @@ export class RunCoordinator {
   }
 
   #dispatch(event: RoundEvent): Verdict {
-    const { state, effects, judgement } = step(this.#state, event, { now: this.#dependencies.clock.now() })
-    this.#state = state
-    if (judgement.verdict === 'reject' && event.kind === 'message') {
-      this.#note(judgement.code, event.author, `a ${event.message.body.kind} is rejected`)
+    const { clock, journal } = this.#dependencies
+    if (!this.#leads || this.#abort.signal.aborted) return 'ignore'
+    const now = clock.now()
+    const before = this.#state
+    const result = this.#log.peek(event, now)
+    const { judgement } = result
+    if (judgement.verdict === 'reject' && event.kind === 'message') this.#noteRejected(event, judgement.code)
+    if (result.state === before && result.effects.length === 0) return judgement.verdict
+    try {
+      journal.append({ kind: 'round', run: this.options.run, now, event: loggedEvent(event) })
+    } catch (error) {
+      // Another head leads: what happens here is nobody's history any more.
+      if (isMurmurError(error, 'JOURNAL_SEALED')) return 'ignore'
+      throw error
     }
-    for (const effect of effects) this.#perform(effect)
+    const effects = this.#log.applyRound(event, now, result)
+    // What others see of it happens only when it can't be forgotten any more.
+    if (effects.length > 0) this.#background(() => this.#performDurably(effects))
     return judgement.verdict
   }
 
+  /** Once a round for each member and reason: who says such things often must not push out what else there is to tell. */
+  #noteRejected({ author, message }: Extract<RoundEvent, { kind: 'message' }>, code: string): void {
+    const { round, members } = this.#state
+    if (this.#rejected.round !== round) this.#rejected = { round, told: new Set() }
+    const { told } = this.#rejected
+    const key = `${code} ${author}`
+    // Strangers come in any number; gossip itself names them in the log.
+    if (told.has(key) || !members.has(author)) return
+    told.add(key)
+    this.#dependencies.notes.note(code, round, author, `a ${message.body.kind} is rejected`)
+  }
+
+  async #performDurably(effects: readonly RoundEffect[]): Promise<void> {
+    await this.#dependencies.journal.durable()
+    if (this.#abort.signal.aborted) return
+    for (const effect of effects) this.#perform(effect)
+  }
+
   #perform(effect: RoundEffect): void {
+    const { notes, replica, deposed } = this.#dependencies
     switch (effect.kind) {
       case 'broadcast':
-        this.#broadcast(effect.message)
+        this.#background(() => this.#broadcast(effect.message))
         return
       case 'aggregate':
         this.#background(async () => {
           const { round, reveals, closesEpoch } = effect
-          this.#dispatch(
-            await this.#dependencies.replica.aggregate(round, reveals, closesEpoch, this.#abort.signal),
-          )
+          this.#dispatch(await replica.aggregate(round, reveals, closesEpoch, this.#abort.signal))
         })
         return
       case 'publish-manifest':
@@ -289,49 +396,76 @@ export class RunCoordinator {
         this.#epochs.afterwards(() => this.#finish())
         return
       case 'fail':
-        this.#error = {
+        this.#error ??= {
           code: effect.code,
           message: effect.message,
-          next: 'see `murmur status` and the head’s log',
+          next: 'see `murmur logs RUN` and the head’s log',
         }
         this.#stage = 'settling'
         this.#epochs.afterwards(() => this.#finish())
         return
+      case 'deposed':
+        deposed(effect.term)
+        return
       case 'note':
-        this.#note(effect.code, effect.worker, `round ${effect.round}: ${effect.text}`)
+        notes.note(effect.code, effect.round, effect.worker, effect.text)
         return
       default:
         effect satisfies never
     }
   }
 
-  #broadcast(message: Gossip): void {
-    if (message.body.kind === 'roundOpen' && this.#startedAt === null) {
-      this.#startedAt = this.#dependencies.clock.now()
-      const theta = this.#dependencies.replica.theta
-      this.#background(() => this.#measureBefore(theta))
+  async #broadcast(message: Gossip): Promise<void> {
+    const { network, blocks, replica, notes } = this.#dependencies
+    if (
+      message.body.kind === 'roundOpen' &&
+      this.#log.book.heldOut.before === null &&
+      message.body.round === 0
+    )
+      this.#background(() => this.#measure('before', replica.theta))
+    let data = encode('Gossip', message)
+    if (data.length > maxGossipBytes) {
+      const cid = contentId(data, 'raw')
+      await blocks.put(cid, data)
+      data = encode('Gossip', { ...message, body: { kind: 'large', cid, bytes: data.length } })
     }
-    const data = encode('Gossip', message)
     this.#announcement = data
     // Gossip that fails is repeated in every answer to a heartbeat.
-    this.#dependencies.network.publish(topicOf(this.options.run), data).catch((error: unknown) => {
-      if (!this.#abort.signal.aborted) this.#note('PUBLISH_FAILED', null, String(error))
+    network.publish(topicOf(this.options.run), data).catch((error: unknown) => {
+      if (!this.#abort.signal.aborted)
+        notes.note(
+          'PUBLISH_FAILED',
+          message.body.kind === 'roundOpen' ? message.body.round : null,
+          null,
+          String(error),
+        )
     })
+  }
+
+  /** Held-out loss and a sample of text; recorded, so that it is not measured twice. */
+  async #measure(what: 'before' | 'after', theta: Float32Array): Promise<void> {
+    const { auditor, journal } = this.#dependencies
+    const lossNats = await auditor.evaluate(theta)
+    const measured = { what, epoch: null, lossNats, text: await auditor.sample(theta) }
+    this.#log.book.addMeasurement(measured)
+    journal.append({ kind: 'measured', run: this.options.run, ...measured })
   }
 
   async #publish(manifest: RoundManifest): Promise<void> {
     const { network, blocks } = this.#dependencies
+    const { signal } = this.#abort
+    // After a restart the manifest is known, but the replica has not followed it yet.
+    await followRound(manifest, { ...this.#dependencies, signal })
     // Audits lag behind training by one epoch at most: what they ask of workers is kept for two (worker-run.ts).
     if (manifest.closesEpoch) {
-      this.#held = `epoch ${manifest.epoch} ends when the epochs before it are audited and settled`
+      this.#held = `epoch ${manifest.epoch + 1} ends when the epochs before it are audited and settled`
       await this.#epochs.idle()
       this.#held = null
     }
-    this.#abort.signal.throwIfAborted()
+    signal.throwIfAborted()
     const block = await signManifest(manifest, network.self, (bytes) => network.sign(bytes))
     const cid = contentId(block, 'raw')
     await blocks.put(cid, block)
-    this.#book.addManifest(manifest, cid)
     this.#dispatch({ kind: 'published', round: manifest.round, cid, block })
   }
 
@@ -342,17 +476,16 @@ export class RunCoordinator {
   }
 
   async #finish(): Promise<void> {
-    const { auditor, replica } = this.#dependencies
+    if (this.#abort.signal.aborted && this.#state.phase.kind !== 'ended') return
     clearInterval(this.#timer)
     try {
       await this.#escrow?.close()
-      this.#book.heldOut = { ...this.#book.heldOut, after: await auditor.evaluate(replica.theta) }
-      this.#book.samples = { ...this.#book.samples, after: await auditor.sample(replica.theta) }
+      if (this.#log.book.heldOut.after === null)
+        await this.#measure('after', this.#dependencies.replica.theta)
     } catch (error) {
-      this.#noteError(error)
-      this.#error ??= describe(error)
+      if (this.#abort.signal.aborted) return
+      this.#fault(error)
     }
-    this.#endedAt = this.#dependencies.clock.now()
     this.#stage = 'over'
     this.#finished.resolve()
   }
@@ -363,72 +496,59 @@ export class RunCoordinator {
 
   #failWith(error: unknown): void {
     if (this.#stage === 'over') return
-    if (this.#abort.signal.aborted && this.#stage === 'awaiting-funds') {
-      this.#dispatch({ kind: 'stop', reason: 'stopped before it was funded' })
+    if (error instanceof StoppedUnfunded) {
+      this.#log.endedAt ??= this.#dependencies.clock.now()
+      this.#epochs.afterwards(async () => {
+        await this.#escrow?.close().catch((cause: unknown) => this.#fault(cause))
+        this.#stage = 'over'
+        this.#finished.resolve()
+      })
       return
     }
     if (this.#abort.signal.aborted) return
-    this.#noteError(error)
-    const { code, message, next } = describe(error)
+    if (this.#isSuperseded(error)) return
+    this.#fault(error)
+    const { code, message } = failureOf(error)
     this.#dispatch({ kind: 'fail', code, message })
-    this.#error = { code, message, next }
   }
 
-  #noteError(error: unknown): void {
-    const { code, message } = describe(error)
-    this.#note(code, null, message)
+  /** Whether it failed because another head leads; then this one is to learn so. */
+  #isSuperseded(error: unknown): boolean {
+    if (isMurmurError(error, 'JOURNAL_SEALED')) return true
+    if (!isMurmurError(error, 'LEASE_LOST')) return false
+    const { deposed } = this.#dependencies
+    void this.#escrow?.leaseTerm().then(
+      (term) => term > this.#state.term && deposed(term),
+      () => {},
+    )
+    return true
   }
 
-  #note(code: string, worker: WorkerId | null, text: string): void {
-    const name =
-      worker === null ? '' : `${this.#dependencies.members().get(worker)?.name ?? worker.slice(-8)}: `
-    this.#book.addNote(this.#dependencies.clock.now(), code, `${name}${text}`)
-    this.#dependencies.log(code, `${name}${text}`)
+  #fault(error: unknown): void {
+    const failure = failureOf(error)
+    this.#error ??= failure
+    this.#dependencies.notes.note(failure.code, this.#state.round, null, failure.message)
   }
 
-  /** The report; reads the escrow afresh at most once a second. */
-  async report(): Promise<RunReport> {
-    const { options } = this
-    const { spec, rules } = options
-    const escrow = (await this.#escrow?.snapshot(this.#dependencies.clock.now())) ?? null
-    return {
-      run: options.run,
-      name: spec.name,
-      phase: this.phase,
-      pending: this.pending,
+  /** The report; reads the escrow afresh at most once a second, and not at all without `money`. */
+  async report({ money = true }: { readonly money?: boolean } = {}): Promise<RunReport> {
+    const { clock, members, notes } = this.#dependencies
+    const fresh = money ? await this.#escrow?.snapshot(clock.now()) : this.#escrow?.latest()
+    return reportOf({
+      options: this.options,
+      log: this.#log,
+      stage: this.#stage,
       error: this.#error,
-      submittedAt: this.#submittedAt,
-      startedAt: this.#startedAt,
-      endedAt: this.#endedAt,
-      round: this.#state.round,
-      roundsTotal: rules.rounds,
-      epochsTotal: spec.train.epochs,
-      innerSteps: spec.train.innerSteps,
-      parameterCount: options.parameterCount,
-      tokensPerRound: rules.tokensPerRound,
-      heldOutLossNats: this.#book.heldOut,
-      samples: this.#book.samples,
-      workers: this.#book.workers(this.#state, this.#dependencies.members(), escrow?.claimedBy ?? new Map()),
-      rounds: this.#book.rounds(this.#state),
-      epochs: this.#book.epochs(),
-      checkpoints: this.#book.checkpoints(),
-      escrow: escrow?.report ?? null,
-      notes: this.#book.notes(),
-    }
+      held: this.#held,
+      funding: this.#escrow?.pending() ?? null,
+      escrow: fresh ?? null,
+      members: members(),
+      notes: notes.list(),
+    })
   }
 
   get phase(): RunPhase {
-    if (this.#stage === 'awaiting-funds') return 'awaiting-funds'
-    const { kind } = this.#state.phase
-    if (kind === 'failed') return 'failed'
-    if (this.#stage === 'settling') return 'settling'
-    if (this.#stage === 'over') {
-      if (this.#error !== null) return 'failed'
-      return this.#state.round >= this.options.rules.rounds ? 'finished' : 'stopped'
-    }
-    if (kind === 'publish') return 'aggregate'
-    if (kind === 'settle-roots' || kind === 'ended') return 'settling'
-    return kind
+    return phaseOf(this.#stage, this.#state, this.#error)
   }
 
   get round(): number {
@@ -436,16 +556,10 @@ export class RunCoordinator {
   }
 
   get pending(): string | null {
-    if (this.#stage === 'awaiting-funds') return this.#escrow?.pending() ?? null
-    return this.#held ?? pendingReason(this.#state)
+    const funding = this.#escrow?.pending() ?? null
+    return pendingOf({ stage: this.#stage, log: this.#log, held: this.#held, funding })
   }
 }
 
-function describe(error: unknown): { code: string; message: string; next: string } {
-  if (error instanceof MurmurError) return { code: error.code, message: error.message, next: error.next }
-  return {
-    code: 'INTERNAL',
-    message: error instanceof Error ? error.message : String(error),
-    next: 'this is a fault of the head: see its log, and report it',
-  }
-}
+/** The owner ends a run that nobody has paid for yet. */
+class StoppedUnfunded extends Error {}

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Beacon, Escrow, Settlement as SettledOnChain } from '../chain/escrow-port.ts'
+import type { Beacon, Escrow, Settlement as Sent } from '../chain/escrow-port.ts'
 import { loadPayouts } from '../chain/payout-tree.ts'
 import { digestOf } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -9,6 +9,7 @@ import type { BlockStore } from '../protocol/ports.ts'
 import type { AuditReport } from '../protocol/report.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { drawAudits } from '../verification/draw.ts'
+import { RunLog } from './run-log.ts'
 import { Settlement, verifiedTokens } from './settlement.ts'
 
 const [a, b, c] = [peer(1), peer(2), peer(3)]
@@ -51,27 +52,33 @@ function epochOf(epoch: number, admitted: readonly WorkerId[], members = admitte
     })),
     closesEpoch: round % 2 === 1,
     checkpoint: round % 2 === 1 ? cidOf(`checkpoint ${epoch}`) : null,
-    members: [...members],
+    slots: members.map((worker) => ({ worker, steps: 1 })),
   }))
 }
 
 /** An escrow that only remembers. `unreachable` names calls that fail once, before or after they took effect. */
 class FakeEscrow {
   readonly calls: string[] = []
-  readonly settled: SettledOnChain[] = []
+  readonly settled: Sent[] = []
+  readonly terms: number[] = []
   readonly history = new Map<number, Hash>()
   unreachable: { readonly call: string; readonly takesEffect: boolean } | null = null
 
-  readonly port: Pick<Escrow, 'closeEpoch' | 'settleEpoch' | 'beacon' | 'historyRoot' | 'run'> = {
-    closeEpoch: async (_, epoch, root) =>
+  readonly port: Pick<Escrow, 'closeEpoch' | 'settleEpoch' | 'beacon' | 'historyRoot' | 'settlement'> = {
+    closeEpoch: async (_, epoch, root, term) =>
       this.#call(`close ${epoch}`, () => {
+        this.terms.push(term)
         if (this.history.has(epoch)) throw new Error('reverted: the epoch is closed')
         this.history.set(epoch, root)
       }),
     settleEpoch: async (_, settlement) =>
       this.#call(`settle ${settlement.epoch}`, () => this.settled.push(settlement)),
     historyRoot: async (_, epoch) => this.history.get(epoch),
-    run: async () => ({ epochsSettled: this.settled.length }) as Awaited<ReturnType<Escrow['run']>>,
+    settlement: async (_, epoch) => {
+      const settled = this.settled[epoch]
+      const sent = { txHash: hashOf(`settle ${epoch}`), gasUsed: 100n, blockNumber: 8n }
+      return settled && { ...settled, ...sent, finalizesAt: 0 }
+    },
     beacon: async (_, epoch): Promise<Beacon> => ({ blockNumber: 7n, blockHash: hashOf(`beacon ${epoch}`) }),
   }
 
@@ -90,8 +97,11 @@ class Scene {
   readonly ejected = new Set<WorkerId>()
   readonly audited: string[] = []
   readonly refuted = new Set<WorkerId>()
+  readonly absent = new Set<WorkerId>()
   readonly blocks = new Map<CidText, Uint8Array>()
   readonly accounts: Map<WorkerId, Address | null> = new Map(accountOf)
+  readonly log = new RunLog(aRun)
+  readonly records: string[] = []
   readonly settlement: Settlement
 
   constructor({ paid = true, auditsPerEpoch = 1 } = {}) {
@@ -99,15 +109,23 @@ class Scene {
     this.settlement = new Settlement({
       run: aRun,
       blocks: store as BlockStore,
-      money: paid ? { escrow: this.escrow.port as Escrow, context, epochReward } : null,
+      money: paid ? { escrow: this.escrow.port as Escrow, context, epochReward, term: () => 9 } : null,
       auditsPerEpoch,
-      expectedTokens: (manifests) =>
-        manifests.reduce((sum, { members }) => sum + BigInt(members.length * tokens), 0n),
+      tokensPerStep: tokens,
+      roundsPerEpoch: 2,
+      log: this.log,
+      record: async (entry) => void this.records.push(entry.kind),
       payoutOf: (worker) => this.accounts.get(worker) ?? null,
       audit: async ({ worker, round }): Promise<AuditReport> => {
         this.audited.push(`${worker} ${round}`)
-        const outcome = this.refuted.has(worker) ? 'refuted' : 'verified'
-        const code = outcome === 'refuted' ? 'SEGMENT_MISMATCH' : 'OK'
+        const outcome = this.refuted.has(worker)
+          ? 'refuted'
+          : this.absent.has(worker)
+            ? 'unavailable'
+            : 'verified'
+        const code = { refuted: 'SEGMENT_MISMATCH', unavailable: 'STATE_UNAVAILABLE', verified: 'OK' }[
+          outcome
+        ]
         return { worker, round, outcome, code, bytes: 0, verdict: cidOf(`${worker}${round}`) }
       },
       eject: (worker) => this.ejected.add(worker),
@@ -115,8 +133,10 @@ class Scene {
     })
   }
 
-  settle(epoch: number, manifests: readonly RoundManifest[]) {
-    return this.settlement.settle(epoch, cidOf(`last ${epoch}`), manifests, signal)
+  async settle(epoch: number, manifests: readonly RoundManifest[]) {
+    const settled = await this.settlement.settle(epoch, cidOf(`last ${epoch}`), manifests, signal)
+    this.log.cumulative = settled.cumulative
+    return settled
   }
 
   /** What the payout tree that was settled says, by account. */
@@ -160,6 +180,7 @@ describe('a paid epoch', () => {
       txHash: hashOf('settle 0'),
       gasUsed: '100',
     })
+    expect([...scene.escrow.terms, scene.escrow.settled[0]!.term]).toEqual([9, 9])
     expect(report.beacon).toEqual({ blockNumber: '7', blockHash: hashOf('beacon 0') })
   })
 
@@ -210,6 +231,19 @@ describe('a paid epoch', () => {
     expect([...earned.values()]).toEqual([200n, 200n, 200n])
   })
 
+  test('a worker that cannot be asked is not paid for the epoch, and stays; the second time it is out', async () => {
+    const scene = new Scene({ auditsPerEpoch: all })
+    scene.absent.add(b)
+    const first = await scene.settle(0, epochOf(0, [b]))
+    expect([first.report.audits[0]?.outcome, first.tokens.has(b), scene.ejected.has(b)]).toEqual([
+      'unavailable',
+      false,
+      false,
+    ])
+    await scene.settle(1, epochOf(1, [b]))
+    expect(scene.ejected.has(b)).toBe(true)
+  })
+
   test('a worker without an account works for free', async () => {
     const scene = new Scene()
     scene.accounts.set(b, null)
@@ -245,9 +279,28 @@ describe('a chain that goes away', () => {
     expect(scene.escrow.settled).toHaveLength(1)
     expect(new Set(scene.audited).size).toBe(scene.audited.length)
     expect(report.audits.filter(({ outcome }) => outcome === 'refuted')).toHaveLength(1)
-    expect(report).toMatchObject({ settled: true, paid: '400' })
+    // Also of a transaction whose receipt never came: the chain tells which it was.
+    expect(report).toMatchObject({ settled: true, paid: '400', txHash: hashOf('settle 0'), gasUsed: '100' })
     expect(scene.paidOut()).toEqual({ [accountOf.get(a)!]: 200n, [accountOf.get(c)!]: 200n })
   })
+})
+
+test('an epoch that another head settled otherwise is not written over', async () => {
+  const scene = new Scene()
+  const elsewhere = new Scene({ auditsPerEpoch: all })
+  elsewhere.refuted.add(b)
+  await elsewhere.settle(0, epochOf(0, [a, b, c]))
+  scene.escrow.history.set(0, elsewhere.escrow.history.get(0)!)
+  scene.escrow.settled.push(...elsewhere.escrow.settled)
+  await expect(scene.settle(0, epochOf(0, [a, b, c]))).rejects.toMatchObject({ code: 'SETTLED_OTHERWISE' })
+  expect(scene.escrow.settled).toHaveLength(1)
+})
+
+test('an epoch that another head closed with another history is not settled', async () => {
+  const scene = new Scene()
+  scene.escrow.history.set(0, hashOf('another history'))
+  await expect(scene.settle(0, epochOf(0, [a, b, c]))).rejects.toMatchObject({ code: 'CLOSED_OTHERWISE' })
+  expect([scene.escrow.settled, scene.audited]).toEqual([[], []])
 })
 
 test('an unpaid run is audited by a repeatable draw, and touches no chain', async () => {

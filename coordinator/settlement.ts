@@ -4,26 +4,38 @@ import type { Escrow } from '../chain/escrow-port.ts'
 import { dumpPayouts, type PayoutContext, payoutTree } from '../chain/payout-tree.ts'
 import { addEarnings, splitReward } from '../chain/reward.ts'
 import { contentId, digestHash } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
 import type { Address, CidText, Hash, RunId, Wei, WorkerId } from '../protocol/ids.ts'
 import type { BlockStore } from '../protocol/ports.ts'
 import type { AuditReport, EpochReport } from '../protocol/report.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { type AuditCandidate, drawAudits } from '../verification/draw.ts'
+import type { HeadRecord } from './journal/record.ts'
+import { auditKey, type RunLog } from './run-log.ts'
 
 /** Where the money of a run is, and what an epoch of it pays. */
 export interface RunMoney {
   readonly escrow: Escrow
   readonly context: PayoutContext
   readonly epochReward: Wei
+  /** The leadership in which this head moves the run on chain: 0 until it has taken a lease. */
+  term(): number
 }
+
+/** Epochs in which a worker could not be asked, after which it is out of the run. */
+const absencesAllowed = 2
 
 export interface SettlementDependencies {
   readonly run: RunId
   readonly blocks: BlockStore
   readonly money: RunMoney | null
   readonly auditsPerEpoch: number
-  /** Tokens the plan asks of all workers in one epoch: what a full reward is for. */
-  expectedTokens(manifests: readonly RoundManifest[]): bigint
+  readonly tokensPerStep: number
+  readonly roundsPerEpoch: number
+  /** What was audited, intended and earned before. */
+  readonly log: Pick<RunLog, 'audits' | 'intents' | 'cumulative'>
+  /** Writes to the journal; resolves when it is durable. */
+  record(entry: HeadRecord): Promise<void>
   payoutOf(worker: WorkerId): Address | null
   /** Re-executes one worker's round and gives the signed verdict. */
   audit(candidate: AuditCandidate, manifests: readonly RoundManifest[]): Promise<AuditReport>
@@ -38,17 +50,18 @@ export interface SettledEpoch {
   readonly tokens: ReadonlyMap<WorkerId, number>
   /** Earned in this epoch, by worker. */
   readonly earned: ReadonlyMap<WorkerId, Wei>
+  /** Earned in this epoch and all before it, by account. */
+  readonly cumulative: ReadonlyMap<Address, Wei>
 }
 
 /**
  * One epoch from closed to settled: anchor its history on chain, wait for the beacon, replay what it draws, and put the
  * verified work into a cumulative payout tree under one root. Epochs settle one after the other; training goes on.
- * `settle` can be called again after it failed: what is already on chain, or audited, is not done twice.
+ * `settle` can be called again, in this process or by a head that took over: each verdict, and what is going to be paid,
+ * is durable before anything follows from it, and the chain takes an epoch once.
  */
 export class Settlement {
   readonly #dependencies: SettlementDependencies
-  #cumulative: ReadonlyMap<Address, Wei> = new Map()
-  readonly #audited = new Map<string, AuditReport>()
 
   constructor(dependencies: SettlementDependencies) {
     this.#dependencies = dependencies
@@ -60,26 +73,13 @@ export class Settlement {
     manifests: readonly RoundManifest[],
     signal: AbortSignal,
   ): Promise<SettledEpoch> {
-    const { money, auditsPerEpoch, isEjected } = this.#dependencies
+    const { money, log } = this.#dependencies
     const history: Hash = digestHash(lastManifest)
     const beacon = money === null ? null : await this.#beacon(money, epoch, history, signal)
-    const candidates = manifests.flatMap(({ round, entries }) =>
-      entries.map(({ worker }) => ({ worker, round })),
-    )
-    const drawn = drawAudits(beacon?.blockHash ?? unpaidBeacon(history), candidates, auditsPerEpoch)
-    const audits: AuditReport[] = []
-    for (const candidate of drawn) {
-      signal.throwIfAborted()
-      const key = `${candidate.round}:${candidate.worker}`
-      const earlier = this.#audited.get(key)
-      if (earlier === undefined && isEjected(candidate.worker)) continue
-      const audit = earlier ?? (await this.#dependencies.audit(candidate, manifests))
-      this.#audited.set(key, audit)
-      audits.push(audit)
-      if (audit.outcome === 'refuted') this.#dependencies.eject(audit.worker, audit.code)
-    }
-    const refuted = new Set(audits.filter(({ outcome }) => outcome === 'refuted').map(({ worker }) => worker))
-    const tokens = verifiedTokens(manifests, (worker) => refuted.has(worker) || isEjected(worker))
+    const audits = await this.#audits(epoch, beacon?.blockHash ?? unpaidBeacon(history), manifests, signal)
+    const failed = new Set(audits.filter(({ outcome }) => outcome !== 'verified').map(({ worker }) => worker))
+    const { isEjected } = this.#dependencies
+    const tokens = verifiedTokens(manifests, (worker) => failed.has(worker) || isEjected(worker))
     const report: EpochReport = {
       epoch,
       manifest: lastManifest,
@@ -93,14 +93,47 @@ export class Settlement {
       txHash: null,
       gasUsed: null,
     }
-    if (money === null) return { report, tokens, earned: new Map() }
+    if (money === null) return { report, tokens, earned: new Map(), cumulative: log.cumulative }
     return await this.#pay(money, report, manifests, tokens)
+  }
+
+  async #audits(
+    epoch: number,
+    beacon: Hash,
+    manifests: readonly RoundManifest[],
+    signal: AbortSignal,
+  ): Promise<readonly AuditReport[]> {
+    const { run, log, auditsPerEpoch, roundsPerEpoch, isEjected, audit, eject, record } = this.#dependencies
+    const candidates = manifests.flatMap(({ round, entries }) =>
+      entries.map(({ worker }) => ({ worker, round })),
+    )
+    const audits: AuditReport[] = []
+    for (const candidate of drawAudits(beacon, candidates, auditsPerEpoch)) {
+      signal.throwIfAborted()
+      const earlier = log.audits.get(auditKey(candidate))
+      if (earlier === undefined && isEjected(candidate.worker)) continue
+      const verdict = earlier ?? (await audit(candidate, manifests))
+      if (earlier === undefined) {
+        log.audits.set(auditKey(candidate), verdict)
+        await record({ kind: 'audited', run, epoch, audit: verdict })
+      }
+      audits.push(verdict)
+      // Once it may have been cut off; who is never there when asked has something to hide.
+      const absent = new Set(
+        [...log.audits.values()]
+          .filter(({ worker, outcome }) => worker === verdict.worker && outcome === 'unavailable')
+          .map(({ round }) => Math.floor(round / roundsPerEpoch)),
+      )
+      if (verdict.outcome === 'refuted' || absent.size >= absencesAllowed) eject(verdict.worker, verdict.code)
+    }
+    return audits
   }
 
   async #beacon(money: RunMoney, epoch: number, history: Hash, signal: AbortSignal) {
     const { escrow, context } = money
     const anchored = await escrow.historyRoot(context.escrowRun, epoch)
-    if (anchored === undefined) await escrow.closeEpoch(context.escrowRun, epoch, history)
+    if (anchored === undefined) await escrow.closeEpoch(context.escrowRun, epoch, history, money.term())
+    else if (anchored !== history) throw closedOtherwise(epoch, history)
     return await escrow.beacon(context.escrowRun, epoch, signal)
   }
 
@@ -110,7 +143,7 @@ export class Settlement {
     manifests: readonly RoundManifest[],
     tokens: ReadonlyMap<WorkerId, number>,
   ): Promise<SettledEpoch> {
-    const { expectedTokens, blocks } = this.#dependencies
+    const { run, blocks, log, record, tokensPerStep, roundsPerEpoch } = this.#dependencies
     const payoutOf = (worker: WorkerId): Address | null => {
       // One spelling an account: two workers may write the same address in different case.
       const account = this.#dependencies.payoutOf(worker)
@@ -121,27 +154,50 @@ export class Settlement {
       const account = payoutOf(worker)
       if (account !== null) byAccount.set(account, (byAccount.get(account) ?? 0n) + BigInt(count))
     }
-    const expected = expectedTokens(manifests)
-    const split = splitReward(money.epochReward, byAccount, expected)
-    const cumulative = addEarnings(this.#cumulative, split)
+    const intent = log.intents.get(report.epoch)
+    const cumulative: ReadonlyMap<Address, Wei> =
+      intent === undefined
+        ? addEarnings(
+            log.cumulative,
+            splitReward(
+              money.epochReward,
+              byAccount,
+              expectedTokens(manifests, tokensPerStep, roundsPerEpoch),
+            ),
+          )
+        : new Map(intent.cumulative.map(([account, amount]) => [account, BigInt(amount)]))
+    const split = new Map(
+      [...cumulative].map(([account, amount]) => [account, amount - (log.cumulative.get(account) ?? 0n)]),
+    )
     const tree = payoutTree(money.context, new Map([...cumulative].filter(([, amount]) => amount > 0n)))
     const dump = dumpPayouts(tree)
     const payoutTreeCid = contentId(dump, 'dag-cbor')
     await blocks.put(payoutTreeCid, dump)
+    if (intent === undefined) {
+      await record({
+        kind: 'settling',
+        run,
+        epoch: report.epoch,
+        payoutTree: payoutTreeCid,
+        payoutRoot: tree.root,
+        cumulative: [...cumulative].map(([account, amount]) => [account, amount.toString()]),
+      })
+    }
     const checkpoint = manifests.at(-1)?.checkpoint ?? null
     const { escrow, context } = money
-    const { epochsSettled } = await escrow.run(context.escrowRun)
-    // Already settled: an earlier attempt's transaction was mined, but its receipt never came.
+    // Already settled: an earlier attempt's transaction was mined but its receipt never came, or another head led.
+    const earlier = await escrow.settlement(context.escrowRun, report.epoch)
+    if (earlier !== undefined && earlier.payoutRoot !== tree.root)
+      throw settledOtherwise(report.epoch, tree.root)
     const sent =
-      epochsSettled > report.epoch
-        ? null
-        : await escrow.settleEpoch(context.escrowRun, {
-            epoch: report.epoch,
-            payoutRoot: tree.root,
-            cumulativeTotal: tree.total,
-            checkpoint: checkpoint === null ? zeroHash : digestHash(checkpoint),
-          })
-    this.#cumulative = cumulative
+      earlier ??
+      (await escrow.settleEpoch(context.escrowRun, {
+        epoch: report.epoch,
+        payoutRoot: tree.root,
+        cumulativeTotal: tree.total,
+        checkpoint: checkpoint === null ? zeroHash : digestHash(checkpoint),
+        term: money.term(),
+      }))
     const paid = [...split.values()].reduce((sum, amount) => sum + amount, 0n)
     return {
       report: {
@@ -150,13 +206,30 @@ export class Settlement {
         payoutTree: payoutTreeCid,
         payoutRoot: tree.root,
         paid: paid.toString(),
-        txHash: sent?.txHash ?? null,
-        gasUsed: sent?.gasUsed.toString() ?? null,
+        txHash: sent.txHash,
+        gasUsed: sent.gasUsed.toString(),
       },
       tokens,
       earned: earnedByWorker(tokens, split, payoutOf, byAccount),
+      cumulative,
     }
   }
+}
+
+/**
+ * What a full reward is for: the tokens that the plan of an epoch asked of its members. An epoch that the run's end cut
+ * short counts the rounds that it lacks as much as the largest of those it has, so that it is paid in part.
+ */
+export function expectedTokens(
+  manifests: readonly RoundManifest[],
+  tokensPerStep: number,
+  roundsPerEpoch: number,
+): bigint {
+  const asked = manifests
+    .filter(({ slots }) => slots.length > 0)
+    .map(({ slots }) => slots.reduce((sum, { steps }) => sum + steps * tokensPerStep, 0))
+  const missing = Math.max(0, roundsPerEpoch - asked.length)
+  return BigInt(asked.reduce((sum, tokens) => sum + tokens, 0) + missing * Math.max(0, ...asked))
 }
 
 /** Admitted tokens of an epoch by worker, without those whose work is not accepted. */
@@ -189,6 +262,22 @@ function earnedByWorker(
   }
   return earned
 }
+
+/** The beacon was drawn for the history that is anchored: another one could not be audited by it. */
+const closedOtherwise = (epoch: number, history: Hash): MurmurError =>
+  new MurmurError('CLOSED_OTHERWISE', {
+    message: `epoch ${epoch} is closed on chain with another history than ${history}`,
+    next: 'take over the manifests of the head that closed it, then settle the epoch',
+    exit: 'verification',
+  })
+
+/** What is on chain stands: to carry on from another tree would promise pay that the chain does not know of. */
+const settledOtherwise = (epoch: number, root: Hash): MurmurError =>
+  new MurmurError('SETTLED_OTHERWISE', {
+    message: `epoch ${epoch} is settled on chain under another payout root than ${root}`,
+    next: 'take over the payout tree of the head that settled it, then settle the next epoch',
+    exit: 'verification',
+  })
 
 /** Without a chain there is no beacon that the head cannot foresee: the draw is only repeatable, and unpaid. */
 const unpaidBeacon = (history: Hash): Hash =>

@@ -52,7 +52,8 @@ export class Auditor {
       const manifest = manifests.find((candidate) => candidate.round === round)
       const entry = manifest?.entries.find((candidate) => candidate.worker === worker)
       invariant(manifest !== undefined && entry !== undefined, 'a drawn round is in its epoch’s manifests')
-      const slot = manifest.members.indexOf(worker)
+      const slot = manifest.slots.findIndex((candidate) => candidate.worker === worker)
+      const { steps } = manifest.slots[slot]!
       let bytes = 0
       const fetch = async (cid: CidText, maxBytes: number) => {
         const own = await blocks.get(cid)
@@ -61,13 +62,21 @@ export class Auditor {
         bytes += block.length
         return block
       }
-      const shards = await fetchShards(context, { slot, members: manifest.members.length }, (cid) =>
+      const shards = await fetchShards(context, { slot, members: manifest.slots.length }, (cid) =>
         this.#fetch(network.self, cid, maxShardBytes),
       )
       await using session = disposable(await engine.loadTraining(context.trainingProgram, this.#abort.signal))
       const { spec, compressor, model } = context
       const outcome = await replayRound(
-        { worker, round, slot, entry, theta, sameEngineClass: engineClassOf(worker) === engine.engineClass },
+        {
+          worker,
+          round,
+          slot,
+          steps,
+          entry,
+          theta,
+          sameEngineClass: engineClassOf(worker) === engine.engineClass,
+        },
         { spec, session: session.value, compressor, shards, moments: model.moments, fetch },
         this.#abort.signal,
       )

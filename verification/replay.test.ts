@@ -56,6 +56,8 @@ function fakeSession({ noise = 0, skips = (_: number): boolean => false } = {}):
   }
 }
 
+const steps = spec.train.innerSteps
+
 interface Trained {
   readonly entry: ManifestEntry
   readonly blocks: Map<CidText, Uint8Array>
@@ -69,7 +71,7 @@ async function work(
   const local = emptyLocalState(parameterCount, 2)
   const block = packLocalState(local)
   const localDigest = localStateDigest(block)
-  const inputs = { spec, session, compressor, round: 3, slot: 1, shards, theta, local, localDigest }
+  const inputs = { spec, session, compressor, round: 3, slot: 1, steps, shards, theta, local, localDigest }
   const outputs = forge(await trainRound(inputs, signal))
   const contribution = contentId(outputs.contribution, 'raw')
   return {
@@ -101,6 +103,7 @@ function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Out
     worker: peer(1),
     round: 3,
     slot: 1,
+    steps,
     entry,
     theta,
     sameEngineClass: auditing.sameEngineClass ?? true,
@@ -124,6 +127,7 @@ function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Out
 const refuted = (code: Outcome['code'], segment: number | null = null) => ({
   ...{ outcome: 'refuted', code, segment, distance: null },
 })
+const unavailable = { outcome: 'unavailable', code: 'STATE_UNAVAILABLE', segment: null, distance: null }
 
 /** Claims the leaf at `index` (from the end when negative) to be `leaf`. */
 const claiming =
@@ -184,7 +188,7 @@ describe('on the same engine class, bit for bit', () => {
   test('other data than its own', async () => {
     const trained = await work(fakeSession())
     const { entry, blocks } = trained
-    const claim: Claim = { worker: peer(1), round: 3, slot: 2, entry, theta, sameEngineClass: true }
+    const claim: Claim = { worker: peer(1), round: 3, slot: 2, steps, entry, theta, sameEngineClass: true }
     const fetch = async (cid: CidText) => blocks.get(cid)!
     const outcome = await replayRound(
       claim,
@@ -198,10 +202,10 @@ describe('on the same engine class, bit for bit', () => {
 describe('the state that the round started from', () => {
   test('is not served', async () => {
     const trained = await work(fakeSession())
-    expect(await audit({ ...trained, blocks: new Map() })).toEqual(refuted('STATE_UNAVAILABLE'))
+    expect(await audit({ ...trained, blocks: new Map() })).toEqual(unavailable)
     const slow = async () =>
       await new Promise<never>((_, reject) => reject(new DOMException('too slow', 'TimeoutError')))
-    expect(await audit(trained, { fetch: slow })).toEqual(refuted('STATE_UNAVAILABLE'))
+    expect(await audit(trained, { fetch: slow })).toEqual(unavailable)
   })
 
   /** Claims to have started from `block`. */
@@ -288,7 +292,7 @@ describe('between engine classes, within a tolerance', () => {
     const { entry, blocks } = await noisy()
     const last = [...blocks.keys()].at(-1)!
     const without = new Map([...blocks].filter(([cid]) => cid !== last))
-    expect(await audit({ entry, blocks: without }, elsewhere)).toEqual(refuted('STATE_UNAVAILABLE'))
+    expect(await audit({ entry, blocks: without }, elsewhere)).toEqual(unavailable)
     const broken = new Map([...blocks, [last, new Uint8Array(3)]] as const)
     expect(await audit({ entry, blocks: broken }, elsewhere)).toEqual(refuted('STATE_MALFORMED'))
   })

@@ -14,6 +14,8 @@ export interface Claim {
   readonly worker: WorkerId
   readonly round: number
   readonly slot: number
+  /** Inner steps that were asked of the worker. */
+  readonly steps: number
   readonly entry: ManifestEntry
   /** θ at the round's start: known to every replica, so never taken from the worker. */
   readonly theta: Float32Array
@@ -32,7 +34,8 @@ export interface ReplayDependencies {
 }
 
 export interface Outcome {
-  readonly outcome: 'verified' | 'refuted'
+  /** `unavailable`: what it should have served could not be had, so that nothing is proven either way. */
+  readonly outcome: 'verified' | 'refuted' | 'unavailable'
   readonly code:
     | 'OK'
     | 'OK_WITHIN_TOLERANCE'
@@ -67,9 +70,9 @@ export async function replayRound(
   signal: AbortSignal,
 ): Promise<Outcome> {
   const { spec, session, compressor, shards } = dependencies
-  const { entry, round, slot, theta } = claim
+  const { entry, round, slot, steps, theta } = claim
   const refuted = (code: Outcome['code'], segment: number | null = null): Outcome => ({
-    outcome: 'refuted',
+    outcome: code === 'STATE_UNAVAILABLE' ? 'unavailable' : 'refuted',
     code,
     segment,
     distance: null,
@@ -87,7 +90,7 @@ export async function replayRound(
   let replayed: RoundOutputs
   try {
     replayed = await trainRound(
-      { spec, session, compressor, round, slot, shards, theta, local, localDigest },
+      { spec, session, compressor, round, slot, steps, shards, theta, local, localDigest },
       signal,
     )
   } catch (error) {

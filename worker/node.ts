@@ -1,27 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { LocalAccount } from 'viem'
-import { signPayoutBinding } from '../chain/payout-binding.ts'
 import type { Store } from '../checkpoints/store.ts'
-import { errorText, isMurmurError, MurmurError } from '../protocol/errors.ts'
+import { backoffMs } from '../protocol/backoff.ts'
+import { errorText, isMurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
-import { maxRequestBytes } from '../protocol/limits.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import { topicOf } from '../protocol/topic.ts'
-import { type Assignment, decode, encode, type HeadReply, type HeadRequest } from '../protocol/wire.ts'
-import { claimEarnings } from './claim-earnings.ts'
+import type { Assignment, NodeOffer } from '../protocol/wire.ts'
+import { connectClaimer, type EarningsClaimer } from './claim-earnings.ts'
 import type { Engine } from './engine/engine.ts'
+import { type HeadCache, HeadLink, isFinal, type Payout } from './head-link.ts'
 import { loadRunContext, type RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
 import { WorkerRun } from './worker-run.ts'
 
 export interface WorkerNodeOptions {
-  /** Addresses of heads: the first that answers is joined. */
+  /** Addresses of heads: whichever leads is joined. */
   readonly addresses: readonly string[]
   readonly token: string
   readonly agent: string
-  /** Who is paid, and signs the claims; null trains without pay. */
-  readonly account: LocalAccount | null
+  /** Who is paid; an account also signs the claims. Null trains without pay. */
+  readonly payout: Payout | null
+  /** How long the first join is tried before the worker gives up. Once joined it never does. */
+  readonly firstJoinMs?: number | undefined
 }
 
 export interface WorkerNodeDependencies {
@@ -29,30 +30,35 @@ export interface WorkerNodeDependencies {
   readonly store: Store
   readonly engine: Engine
   readonly clock: Clock
+  /** What this host offers, as far as it is known. */
+  offer?(): NodeOffer | null
+  readonly headCache?: HeadCache
   log(code: string, text: string): void
   /** See WorkerRunDependencies. */
   readonly train?: typeof trainRound
 }
 
-const requestTimeoutMs = 10_000
 const dialTimeoutMs = 10_000
 const warmingHeartbeatMs = 500
 const fetchTimeoutMs = 60_000
-/** A head that is gone is called again this often, for this long, before the worker gives up. */
-const reconnectMs = 2_000
-const giveUpMs = 120_000
+const defaultFirstJoinMs = 120_000
+/** A head that is gone is called again soon, since another may take its place within seconds, then less often. */
+const recall = { firstMs: 250, maxMs: 15_000 }
+const soonAttempts = 12
 /** A peer that could not be reached is not dialled with every heartbeat: its address may be anybody's. */
 const redialMs = 5_000
+/** Runs whose pay is still looked after: what is owed becomes claimable when its dispute window is over. */
+const keptClaimers = 16
 
 /** A worker's life: dial out, join, heartbeat, train what is assigned, claim what was earned. */
 export class WorkerNode {
   readonly #options: WorkerNodeOptions
   readonly #dependencies: WorkerNodeDependencies
+  readonly #link: HeadLink
   readonly #abort = new AbortController()
   readonly #runsDone = new Set<RunId>()
-  readonly #claimed = new Set<CidText>()
-  #head: WorkerId | null = null
-  #heartbeatMs = 1_000
+  /** By the run's id in its escrow. */
+  readonly #claimers = new Map<Hash, EarningsClaimer>()
   #run: { readonly id: RunId; readonly context: RunContext | null; readonly run: WorkerRun | null } | null =
     null
   #peers: readonly WorkerId[] = []
@@ -60,33 +66,56 @@ export class WorkerNode {
   #dialled = new Map<WorkerId, number>()
   #claiming: Promise<void> | null = null
   #lastError = ''
+  #draining = false
+  /** Resolves when it is drained. */
+  readonly #drained = Promise.withResolvers<void>()
 
   constructor(options: WorkerNodeOptions, dependencies: WorkerNodeDependencies) {
     this.#options = options
     this.#dependencies = dependencies
+    const { addresses, token, agent, payout } = options
+    const { engineClass } = dependencies.engine
+    this.#link = new HeadLink(
+      { addresses, token, agent, engineClass, payout },
+      dependencies.network,
+      dependencies.offer ?? (() => null),
+      dependencies.headCache ?? null,
+    )
   }
 
   /**
-   * Joins and stays until `stop`. Resolves when stopped.
-   * @throws MurmurError BOOTSTRAP_UNREACHABLE, PROTOCOL_MISMATCH, JOIN_REFUSED, …: when it cannot join at first, or the
-   * head stays away for two minutes.
+   * Joins and stays until `stop`, or until it is drained. A head that goes away is called until one answers.
+   * @throws MurmurError BOOTSTRAP_UNREACHABLE when the first join does not succeed in time; PROTOCOL_MISMATCH,
+   * JOIN_REFUSED, …: when a head refuses this worker.
    */
   async live(): Promise<void> {
     const { signal } = this.#abort
-    this.#dependencies.network.serveBlocks({ get: (cid) => this.#dependencies.store.blocks.get(cid) })
-    await this.#join()
-    let lastAnswer = this.#dependencies.clock.now()
-    while (!signal.aborted) {
+    const { clock, network, store } = this.#dependencies
+    network.serveBlocks({ get: (cid) => store.blocks.get(cid) })
+    const giveUpAtMs = clock.now() + (this.#options.firstJoinMs ?? defaultFirstJoinMs)
+    let joined = false
+    let joinedOnce = false
+    for (let failures = 0; !signal.aborted; ) {
       try {
+        if (!joined) {
+          await this.#link.join(signal)
+          this.#log('JOINED', `the head calls this worker ${this.#link.name}`)
+          ;[joined, joinedOnce] = [true, true]
+        }
         await this.#heartbeat()
-        lastAnswer = this.#dependencies.clock.now()
-        await sleep(this.#pauseMs(), undefined, { signal })
+        failures = 0
+        if (this.#draining && this.#isIdle()) {
+          this.#drained.resolve()
+          await this.stop()
+        } else await sleep(this.#pauseMs(), undefined, { signal })
       } catch (error) {
         if (signal.aborted) break
-        if (this.#dependencies.clock.now() - lastAnswer > giveUpMs) throw error
-        this.#log('HEAD_SILENT', `${errorText(error)}; calling again`)
-        await sleep(reconnectMs, undefined, { signal }).catch(() => {})
-        if (!signal.aborted) await this.#join().catch(() => {})
+        if (isFinal(error) || (!joinedOnce && clock.now() >= giveUpAtMs)) throw error
+        const attempt = Math.max(0, failures++ - soonAttempts)
+        const pauseMs = backoffMs(attempt, randomBytes(4).readUInt32LE(), recall)
+        this.#log(joinedOnce ? 'HEAD_SILENT' : 'HEAD_UNREACHABLE', `${errorText(error)}; calling again`)
+        joined = false
+        await sleep(pauseMs, undefined, { signal }).catch(() => {})
       }
     }
   }
@@ -94,69 +123,43 @@ export class WorkerNode {
   /** While a run warms up the head waits for its workers: they tell it sooner that they are ready. */
   #pauseMs(): number {
     const warming = this.#run !== null && (this.#run.run === null || this.#run.run.phase === 'ready')
-    return warming ? Math.min(warmingHeartbeatMs, this.#heartbeatMs) : this.#heartbeatMs
+    const soon = warming || this.#draining
+    return soon ? Math.min(warmingHeartbeatMs, this.#link.heartbeatMs) : this.#link.heartbeatMs
+  }
+
+  /** Finishes the round it is in, then leaves. Resolves when it has left, or the signal aborts. */
+  async drain(signal: AbortSignal): Promise<void> {
+    if (this.#abort.signal.aborted) return
+    if (!this.#draining) this.#log('DRAINING', 'finishes its round, then leaves')
+    this.#draining = true
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve()
+      signal.addEventListener('abort', () => resolve(), { once: true })
+    })
+    await Promise.race([this.#drained.promise, aborted])
+  }
+
+  /** Whether no round waits for this worker. */
+  #isIdle(): boolean {
+    const phase = this.#run?.run?.phase
+    return phase === undefined || phase === 'ready' || phase === 'ended'
   }
 
   async stop(): Promise<void> {
     if (this.#abort.signal.aborted) return
-    if (this.#head !== null) {
-      await this.#request({ body: { kind: 'leave', reason: 'stopped' } }).catch(() => {})
-    }
+    await this.#link.leave('stopped', this.#abort.signal).catch(() => {})
     this.#abort.abort(new Error('stopped'))
+    this.#drained.resolve()
     await this.#run?.run?.close()
     await this.#claiming
-  }
-
-  async #join(): Promise<void> {
-    const { network, engine } = this.#dependencies
-    const { account, agent, token, addresses } = this.#options
-    this.#head = await this.#dialFirst(addresses)
-    const binding = account === null ? new Uint8Array() : await bindingOf(account, network.self)
-    const reply = await this.#request({
-      body: {
-        kind: 'join',
-        agent,
-        engineClass: engine.engineClass,
-        addresses: [...network.addresses()].slice(0, 8),
-        payout: account?.address ?? '',
-        payoutBinding: binding,
-        token,
-      },
-    })
-    if (reply.body.kind !== 'welcome') throw unexpected(reply.body.kind)
-    this.#heartbeatMs = Math.min(60_000, Math.max(100, reply.body.heartbeatMs))
-    this.#log('JOINED', `the head calls this worker ${reply.body.name}`)
-  }
-
-  async #dialFirst(addresses: readonly string[]): Promise<WorkerId> {
-    let last: unknown
-    for (const address of addresses) {
-      try {
-        const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(dialTimeoutMs)])
-        return await this.#dependencies.network.dial(address, signal)
-      } catch (error) {
-        last = error
-      }
-    }
-    throw last
-  }
-
-  async #request(message: HeadRequest): Promise<HeadReply> {
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(requestTimeoutMs)])
-    const answer = await this.#dependencies.network.request(
-      this.#head!,
-      encode('HeadRequest', message),
-      signal,
-    )
-    return decode('HeadReply', answer, maxRequestBytes)
   }
 
   async #heartbeat(): Promise<void> {
     const run = this.#run?.run ?? null
     const { sentBytes, receivedBytes } = this.#dependencies.network.traffic()
-    const reply = await this.#request({
-      body: {
-        kind: 'heartbeat',
+    const standing = run?.standing ?? { term: 0, newest: null }
+    const { assignment, announcement, heads, drain, stay } = await this.#link.beat(
+      {
         run: this.#run?.id ?? '',
         phase: run?.phase ?? (this.#run === null ? 'idle' : 'warming'),
         round: run?.progress.round ?? 0,
@@ -166,53 +169,75 @@ export class WorkerNode {
         sentBytes,
         receivedBytes,
         outstanding: run?.outstanding() ?? new Uint8Array(),
-        error: this.#lastError.slice(0, 1024),
+        error: printable(this.#lastError).slice(0, 1024),
+        ...standing,
+        draining: this.#draining,
       },
-    })
-    if (reply.body.kind !== 'beat') throw unexpected(reply.body.kind)
-    const { assignment, announcement } = reply.body
-    if (assignment === null) return
+      this.#abort.signal,
+    )
+    if (drain) void this.drain(this.#abort.signal)
+    if (heads.length > 0) run?.setHeads(heads.map(({ id }) => id))
+    if (assignment === null) {
+      // The head has no place for this worker any more.
+      if (!stay && this.#run?.run != null) await this.#leaveRun(this.#run.id)
+      return
+    }
     this.#meet(assignment)
+    this.#claim(assignment)
     if (assignment.ended) {
       await this.#leaveRun(assignment.run)
-      this.#claim(assignment)
+      this.#runsDone.add(assignment.run)
       return
     }
     if (this.#runsDone.has(assignment.run)) return
-    if (this.#run?.id !== assignment.run) this.#enter(assignment)
-    else if (run !== null) run.offer(this.#head!, announcement)
+    if (this.#run !== null && this.#run.id !== assignment.run) await this.#leaveRun(this.#run.id)
+    if (this.#run === null) this.#enter(assignment)
+    else if (run !== null) run.offer(this.#link.head!, announcement)
   }
 
   /** Connects to the other members, so that blocks go between workers and not through the head. */
   #meet({ peers }: Assignment): void {
     const { network } = this.#dependencies
     const connected = new Set(network.connectedPeers())
-    this.#peers = [...peers.map(({ id }) => id), this.#head!]
+    this.#peers = [...peers.map(({ id }) => id), this.#link.head!]
     const now = this.#dependencies.clock.now()
     this.#dialled = new Map([...this.#dialled].filter(([, at]) => now - at < redialMs))
     for (const { id, addresses } of peers) {
-      const [address] = addresses
-      if (connected.has(id) || address === undefined || id < network.self || this.#dialled.has(id)) continue
+      if (connected.has(id) || addresses.length === 0 || id < network.self || this.#dialled.has(id)) continue
       this.#dialled.set(id, now)
       // One side dials: the one with the smaller id. Both would race for the same connection.
-      network.dial(address, AbortSignal.timeout(dialTimeoutMs)).catch((error: unknown) => {
-        this.#log('PEER_UNREACHABLE', errorText(error))
-      })
+      void this.#dialPeer(addresses)
     }
+  }
+
+  /** Tries a peer's addresses in their order: behind one router the local one answers where the public one does not. */
+  async #dialPeer(addresses: readonly string[]): Promise<void> {
+    let failure: unknown
+    for (const address of addresses) {
+      try {
+        await this.#dependencies.network.dial(address, AbortSignal.timeout(dialTimeoutMs))
+        return
+      } catch (error) {
+        if (this.#abort.signal.aborted) return
+        failure = error
+      }
+    }
+    this.#log('PEER_UNREACHABLE', errorText(failure))
   }
 
   /** Warms up for a run, in the background: heartbeats go on meanwhile. */
   #enter(assignment: Assignment): void {
     const { store, network, engine, clock, train } = this.#dependencies
     const id = assignment.run
-    const head = this.#head!
-    this.#run = { id, context: null, run: null }
+    const heads = this.#link.heads.map((head) => head.id)
+    const entered = { id, context: null, run: null }
+    this.#run = entered
     const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
     const work = async () => {
       const context = await loadRunContext(id, fetch)
       const session = await engine.loadTraining(context.trainingProgram, this.#abort.signal)
       const run = await WorkerRun.open(
-        { context, head, term: assignment.term, topic: topicOf(id) },
+        { context, heads, term: assignment.term, topic: topicOf(id) },
         {
           network,
           blocks: store.blocks,
@@ -232,11 +257,13 @@ export class WorkerNode {
         assignment.newestManifest,
         this.#abort.signal,
       )
+      // Sent elsewhere, or stopped, while it warmed up.
+      if (this.#run !== entered) return await run.close()
       this.#run = { id, context, run }
       void run.ended.then((reason) => this.#log('RUN_ENDED', reason))
     }
     work().catch((error: unknown) => {
-      if (this.#abort.signal.aborted) return
+      if (this.#abort.signal.aborted || this.#run !== entered) return
       this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', errorText(error))
       // Forgotten, so that the next heartbeat's assignment tries again.
       this.#run = null
@@ -254,25 +281,31 @@ export class WorkerNode {
   }
 
   async #leaveRun(run: RunId): Promise<void> {
-    this.#runsDone.add(run)
     if (this.#run?.id !== run) return
     const current = this.#run.run
     this.#run = null
     await current?.close()
   }
 
-  /** Claims once the newest payout tree is final on chain; tried again with every heartbeat until then. */
+  /** Claims what final epochs owe, one after the other, so that no later root can give it to another. */
   #claim({ escrow, payoutTree }: Assignment): void {
-    const { account } = this.#options
-    if (escrow === null || payoutTree === null || account === null) return
-    if (this.#claimed.has(payoutTree) || this.#claiming !== null) return
-    this.#claiming = claimEarnings(escrow, payoutTree, account.address, account, (cid, maxBytes) =>
-      this.#fetch(cid, maxBytes),
-    )
+    const { payout } = this.#options
+    if (escrow === null || payoutTree === null || payout === null || !('account' in payout)) return
+    const { account } = payout
+    let claimer = this.#claimers.get(escrow.run)
+    if (claimer === undefined) {
+      const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
+      claimer = connectClaimer(escrow, account.address, account, { clock: this.#dependencies.clock, fetch })
+      this.#claimers.set(escrow.run, claimer)
+      for (const [run] of this.#claimers) if (this.#claimers.size > keptClaimers) this.#claimers.delete(run)
+    }
+    claimer.offer(payoutTree)
+    if (this.#claiming !== null) return
+    this.#claiming = claimer
+      .claim(0n)
       .then((claimed) => {
-        if (claimed === null) return
-        this.#claimed.add(payoutTree)
-        this.#log('CLAIMED', `${claimed.amount} wei to ${account.address}, ${claimed.gasUsed} gas`)
+        if (claimed !== null)
+          this.#log('CLAIMED', `${claimed.amount} wei to ${account.address}, ${claimed.gasUsed} gas`)
       })
       .catch((error: unknown) =>
         this.#log(isMurmurError(error) ? error.code : 'CLAIM_FAILED', errorText(error)),
@@ -288,14 +321,5 @@ export class WorkerNode {
   }
 }
 
-async function bindingOf(account: LocalAccount, peerId: WorkerId): Promise<Uint8Array> {
-  return Buffer.from((await signPayoutBinding(account, { peerId })).slice(2), 'hex')
-}
-
-function unexpected(kind: string): MurmurError {
-  return new MurmurError('PROTOCOL_MISMATCH', {
-    message: `the head answered with a ${kind}`,
-    next: 'run the same version of murmur on both sides',
-    exit: 'version',
-  })
-}
+/** In one line, and without anything that a terminal would act on: the wire carries no other text. */
+const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]+/gu, ' ')

@@ -16,6 +16,8 @@ export interface RoundInputs {
   readonly compressor: Compressor
   readonly round: number
   readonly slot: number
+  /** Inner steps asked of this worker: at most `train.innerSteps`. */
+  readonly steps: number
   /** The shards assigned to the slot, in assignment order. */
   readonly shards: readonly Uint8Array[]
   /** θ at the round's start, N values. */
@@ -45,7 +47,7 @@ export interface StepProgress {
 }
 
 /**
- * One round on one worker: H inner steps from θ, then Δ = θ(start) − θ(end), error feedback and compression
+ * One round on one worker: `steps` inner steps from θ, then Δ = θ(start) − θ(end), error feedback and compression
  * (DiLoCo, arXiv 2311.08105, algorithm 1; SparseLoCo, arXiv 2508.15706, algorithm 1). The worker runs it to train,
  * the auditor runs the very same to check.
  */
@@ -54,14 +56,14 @@ export async function trainRound(
   signal: AbortSignal,
   onStep: (progress: StepProgress) => void = () => {},
 ): Promise<RoundOutputs> {
-  const { spec, session, compressor, round, slot, shards, theta, local, localDigest } = inputs
+  const { spec, session, compressor, round, slot, steps, shards, theta, local, localDigest } = inputs
   const { innerSteps, seed, batch } = spec.train
   const { context } = spec.model
   const { segments } = spec.audit
   const trace: Hash[] = [localDigest]
   let lossSum = 0
   await session.writeState({ params: theta, optimizer: local.moments, step: local.step })
-  for (let step = 0; step < innerSteps; step++) {
+  for (let step = 0; step < steps; step++) {
     signal.throwIfAborted()
     const learningRate = learningRateAt(spec.train, round * innerSteps + step)
     const { lossNats } = await session.step(batchAt({ seed, round, slot, step, batch, context }, shards), {
@@ -69,7 +71,7 @@ export async function trainRound(
     })
     lossSum += lossNats
     onStep({ step: step + 1, lossNats })
-    if (step + 1 === segmentEnd(trace.length - 1, segments, innerSteps)) {
+    if (step + 1 === segmentEnd(trace.length - 1, segments, steps)) {
       const state = await session.readState()
       trace.push(boundaryHash(state.step, [state.params, ...state.optimizer]))
     }
@@ -85,8 +87,8 @@ export async function trainRound(
     local: next,
     localBlock,
     trace,
-    tokens: innerSteps * batch * context,
-    lossNats: lossSum / innerSteps,
+    tokens: steps * batch * context,
+    lossNats: lossSum / steps,
     delta,
   }
 }

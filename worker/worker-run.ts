@@ -1,18 +1,13 @@
 import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
-import { maxGossipBytes } from '../protocol/limits.ts'
+import { maxAnnouncementBytes, maxGossipBytes } from '../protocol/limits.ts'
 import { openManifest, readManifest } from '../protocol/manifest.ts'
-import { decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
-import {
-  emptyLocalState,
-  type LocalState,
-  localStateDigest,
-  packLocalState,
-} from '../verification/local-state.ts'
-import { rebuild } from './catch-up.ts'
+import { decode, encode, type Gossip, type GossipBody, type RoundManifest } from '../protocol/wire.ts'
 import type { TrainingSession } from './engine/engine.ts'
+import { emptyHeld, type Held, heldAfter } from './local-states.ts'
 import { initialWorkerState, type WorkerEffect, type WorkerEvent, type WorkerState } from './round/state.ts'
 import { outstanding, step } from './round/step.ts'
 import { RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
@@ -21,7 +16,8 @@ import { trainRound } from './train-round.ts'
 
 export interface WorkerRunOptions {
   readonly context: RunContext
-  readonly head: WorkerId
+  /** In the order of their terms. */
+  readonly heads: readonly WorkerId[]
   readonly term: number
   readonly topic: string
 }
@@ -38,13 +34,6 @@ export interface WorkerRunDependencies extends RunBlocksDependencies {
   readonly train?: typeof trainRound
 }
 
-/** A local state that was trained but not yet admitted, beside the one to go back to. */
-interface Pending {
-  readonly round: number
-  readonly local: LocalState
-  readonly digest: Hash
-}
-
 /** One run on a worker: feeds the round state machine and performs its effects. */
 export class WorkerRun {
   readonly #options: WorkerRunOptions
@@ -53,16 +42,17 @@ export class WorkerRun {
   readonly #blocks: RunBlocks
   #state: WorkerState
   #theta: Float32Array
-  #local: LocalState
-  #localDigest: Hash
+  #held: Held
   /** The newest manifest's block, as the head sent it. */
   #signed: Uint8Array = new Uint8Array()
-  #pending: Pending | null = null
+  /** Trained in a round that is not closed yet: held from then on, if the round admits it. */
+  #pending: Held | null = null
   /** The newest checkpoint of the run. */
   #checkpoint: CidText | null
   #training: AbortController | null = null
   #trained: Promise<void> = Promise.resolve()
   #progress = { step: 0, lossNats: 0, tokensPerSecond: 0 }
+  readonly #fetching = new Set<CidText>()
   #ended = Promise.withResolvers<string>()
 
   private constructor(options: WorkerRunOptions, dependencies: WorkerRunDependencies, start: Start) {
@@ -72,13 +62,13 @@ export class WorkerRun {
     this.#blocks = new RunBlocks(2 * options.context.spec.train.roundsPerEpoch, dependencies)
     this.#theta = start.theta
     this.#checkpoint = start.checkpoint
-    this.#local = start.local
-    this.#localDigest = start.localDigest
+    this.#held = start.held
     this.#state = initialWorkerState({
       self: dependencies.network.self,
       run: options.context.run,
-      head: options.head,
+      heads: options.heads,
       term: options.term,
+      appliedTerm: start.term,
       round: start.round,
       stateRoot: start.stateRoot,
       newest: start.newest,
@@ -93,16 +83,16 @@ export class WorkerRun {
     signal: AbortSignal,
   ): Promise<WorkerRun> {
     const { model } = options.context
-    const rebuilt = await rebuild(newest, { options, dependencies, signal })
-    const local = emptyLocalState(model.parameterCount, model.moments)
-    const block = packLocalState(local)
-    const cid = contentId(block, 'raw')
-    await dependencies.blocks.put(cid, block)
-    const run = new WorkerRun(options, dependencies, {
-      ...rebuilt,
-      local,
-      localDigest: localStateDigest(block),
-    })
+    const rebuilt = await rebuildRun(newest, options.heads, options, dependencies, signal)
+    const { parameterCount, moments } = model
+    const manifests = rebuilt.manifests.map(({ manifest }) => manifest)
+    const self = dependencies.network.self
+    const { blocks } = dependencies
+    const empty = await emptyHeld(blocks, parameterCount, moments)
+    const found = await heldAfter({ self, manifests, candidates: [empty], blocks, parameterCount, moments })
+    const held = found === null || found === 'unknown' ? empty : found
+    if (held !== empty) dependencies.log('LOCAL_STATE_RESTORED', `as of round ${held.round}`)
+    const run = new WorkerRun(options, dependencies, { ...rebuilt, held })
     await dependencies.network.subscribe(
       options.topic,
       ({ author, data }) => run.offer(author, data),
@@ -120,6 +110,15 @@ export class WorkerRun {
     return this.#state.phase.kind
   }
 
+  /** The newest term heard of, and the newest manifest applied: what a head that takes over has to know. */
+  get standing(): { readonly term: number; readonly newest: CidText | null } {
+    return { term: this.#state.term, newest: this.#state.newest }
+  }
+
+  setHeads(heads: readonly WorkerId[]): void {
+    this.#dispatch({ kind: 'heads', heads })
+  }
+
   get progress() {
     return { round: this.#state.round, ...this.#progress }
   }
@@ -131,14 +130,18 @@ export class WorkerRun {
 
   offer(author: WorkerId, data: Uint8Array): Verdict {
     if (data.length === 0) return 'ignore'
-    let message: Gossip
     try {
-      message = decode('Gossip', data, maxGossipBytes)
-      if (message.body.kind === 'manifest') readManifest(message.body.signedManifest)
+      return this.#receive(author, decode('Gossip', data, maxGossipBytes))
     } catch (error) {
       return isMurmurError(error) ? error.verdict : 'reject'
     }
+  }
+
+  #receive(author: WorkerId, message: Gossip): Verdict {
+    // Refused before it is judged: an accepted message is relayed.
+    if (message.body.kind === 'manifest') readManifest(message.body.signedManifest)
     const verdict = this.#dispatch({ kind: 'message', author, message })
+    if (verdict === 'accept' && message.body.kind === 'large') void this.#fetchLarge(author, message.body)
     if (verdict === 'accept' && message.body.kind === 'manifest') {
       // In the order of arrival, so that the next round's opening finds this one applied or under way. The gossip is
       // the head's own; that the manifest carries its signature too is checked before it is applied.
@@ -148,6 +151,22 @@ export class WorkerRun {
       this.#dispatch({ kind: 'manifest', manifest: readManifest(signedManifest).manifest, cid })
     }
     return verdict
+  }
+
+  /** What was too long for gossip: the author vouches for the block by its CID. */
+  async #fetchLarge(author: WorkerId, { cid, bytes }: Extract<GossipBody, { kind: 'large' }>): Promise<void> {
+    if (bytes > maxAnnouncementBytes || this.#fetching.has(cid)) return
+    this.#fetching.add(cid)
+    try {
+      const block = await this.#blocks.fetch(cid, bytes, this.#abort.signal, author)
+      const message = decode('Gossip', block, maxAnnouncementBytes)
+      if (message.body.kind !== 'large') this.#receive(author, message)
+    } catch (error) {
+      if (!this.#abort.signal.aborted) this.#dependencies.log('ANNOUNCEMENT_UNAVAILABLE', errorText(error))
+    } finally {
+      // The head repeats it with every heartbeat: a block that could not be had is asked for again.
+      this.#fetching.delete(cid)
+    }
   }
 
   async close(): Promise<void> {
@@ -170,7 +189,7 @@ export class WorkerRun {
     const { log } = this.#dependencies
     switch (effect.kind) {
       case 'train':
-        this.#train(effect.round, effect.slot, effect.memberCount)
+        this.#train(effect)
         return
       case 'stop-training':
         this.#training?.abort(
@@ -205,7 +224,7 @@ export class WorkerRun {
     }
   }
 
-  #train(round: number, slot: number, memberCount: number): void {
+  #train({ round, slot, memberCount, steps }: Extract<WorkerEffect, { kind: 'train' }>): void {
     const { context } = this.#options
     const { session, randomSalt, now, train = trainRound } = this.#dependencies
     const training = new AbortController()
@@ -224,10 +243,11 @@ export class WorkerRun {
           compressor,
           round,
           slot,
+          steps,
           shards,
           theta: this.#theta,
-          local: this.#local,
-          localDigest: this.#localDigest,
+          local: this.#held.local,
+          localDigest: this.#held.digest,
         },
         signal,
         ({ step: done, lossNats }) => {
@@ -249,7 +269,7 @@ export class WorkerRun {
         ]),
       )
       signal.throwIfAborted()
-      this.#pending = { round, local: output.local, digest: output.trace.at(-1)! }
+      this.#pending = { local: output.local, digest: output.trace.at(-1)!, round }
       this.#dispatch({
         kind: 'trained',
         round,
@@ -277,7 +297,7 @@ export class WorkerRun {
     const { round, entries } = manifest
     const signed = this.#signed
     try {
-      await openManifest(signed, this.#options.head, (...of) => this.#dependencies.network.verify(...of))
+      await openManifest(signed, this.#state.heads, (...of) => this.#dependencies.network.verify(...of))
       await blocks.put(contentId(signed, 'raw'), signed)
       const contributions = await Promise.all(
         entries.map(async ({ contribution, contributionBytes, tokens, worker }) => {
@@ -296,10 +316,7 @@ export class WorkerRun {
       if (right) {
         this.#theta = next.theta
         this.#checkpoint = checkpoint ?? this.#checkpoint
-        if (admitted && this.#pending?.round === round) {
-          this.#local = this.#pending.local
-          this.#localDigest = this.#pending.digest
-        }
+        if (admitted) this.#held = await this.#heldSince(manifest)
         this.#pending = null
         this.#progress = { ...this.#progress, step: 0 }
       }
@@ -309,56 +326,96 @@ export class WorkerRun {
     }
   }
 
+  /** After an admitted round: what it trained, or after a restart what this node has on its disk of it. */
+  async #heldSince(manifest: RoundManifest): Promise<Held> {
+    if (this.#pending?.round === manifest.round) return this.#pending
+    const { parameterCount, moments } = this.#options.context.model
+    const { blocks, network } = this.#dependencies
+    const options = { self: network.self, manifests: [manifest], candidates: [this.#held] }
+    const found = await heldAfter({ ...options, blocks, parameterCount, moments })
+    return found === null || found === 'unknown' ? await emptyHeld(blocks, parameterCount, moments) : found
+  }
+
   async #catchUp(target: CidText | null): Promise<void> {
     try {
-      const rebuilt = await rebuild(target, {
-        options: this.#options,
-        dependencies: this.#dependencies,
-        signal: this.#abort.signal,
-      })
+      const rebuilt = await rebuildRun(
+        target,
+        this.#state.heads,
+        this.#options,
+        this.#dependencies,
+        this.#abort.signal,
+      )
       this.#theta = rebuilt.theta
       this.#checkpoint = rebuilt.checkpoint
-      await this.#adoptLocalState(rebuilt.manifests)
-      const { round, stateRoot, newest } = rebuilt
-      this.#dispatch({ kind: 'caught-up', round, stateRoot, newest })
+      await this.#adoptLocalState(rebuilt)
+      const { round, stateRoot, newest, term } = rebuilt
+      this.#dispatch({ kind: 'caught-up', round, stateRoot, newest, appliedTerm: term })
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'catch-up-failed', text: errorText(error) })
     }
   }
 
   /**
-   * After a rebuild: goes on from the local state of the pending round when it turns out to have been admitted, and
-   * from the one before when it was refused. Where the manifests don't tell, only the empty one is sure to be accepted.
+   * After a rebuild: goes on from the local state that this history leaves it with. Where the manifests don't tell, only
+   * the empty one is sure to be accepted, unless what it holds is older than all of them and nothing was pending.
    */
-  async #adoptLocalState(manifests: readonly RoundManifest[]): Promise<void> {
+  async #adoptLocalState({ manifests, round }: Rebuilt): Promise<void> {
     const pending = this.#pending
     this.#pending = null
-    if (pending === null) return
-    const manifest = manifests.find(({ round }) => round === pending.round)
-    const entry = manifest?.entries.find(({ worker }) => worker === this.#dependencies.network.self)
-    if (entry?.trace.at(-1) === pending.digest) {
-      this.#local = pending.local
-      this.#localDigest = pending.digest
-    } else if (manifest === undefined) {
-      const { model } = this.#options.context
-      this.#local = emptyLocalState(model.parameterCount, model.moments)
-      const block = packLocalState(this.#local)
-      await this.#dependencies.blocks.put(contentId(block, 'raw'), block)
-      this.#localDigest = localStateDigest(block)
-      this.#dependencies.log(
-        'LOCAL_STATE_RESET',
-        'starting again from an empty optimizer state and error feedback',
-      )
+    const { parameterCount, moments } = this.#options.context.model
+    const { blocks, network, log } = this.#dependencies
+    const found = await heldAfter({
+      self: network.self,
+      manifests: manifests.map(({ manifest }) => manifest),
+      candidates: pending === null ? [this.#held] : [this.#held, pending],
+      blocks,
+      parameterCount,
+      moments,
+    })
+    if (found === 'unknown' && pending === null && this.#held.round < round) return
+    if (found !== null && found !== 'unknown') {
+      this.#held = found
+      return
     }
+    this.#held = await emptyHeld(blocks, parameterCount, moments)
+    log('LOCAL_STATE_RESET', 'starting again from an empty optimizer state and error feedback')
   }
 }
 
-interface Start {
-  readonly theta: Float32Array
-  readonly stateRoot: Hash
-  readonly round: number
-  readonly newest: CidText | null
-  readonly checkpoint: CidText | null
-  readonly local: LocalState
-  readonly localDigest: Hash
+type Start = Omit<Rebuilt, 'manifests' | 'starts'> & { readonly held: Held }
+
+const fetchTimeoutMs = 60_000
+
+/** Rebuilds θ of a run with what a worker has: its own blocks, and its peers'. */
+function rebuildRun(
+  newest: CidText | null,
+  heads: readonly WorkerId[],
+  { context }: WorkerRunOptions,
+  { blocks, network, peers, readCheckpoint }: WorkerRunDependencies,
+  signal: AbortSignal,
+): Promise<Rebuilt> {
+  const { run, spec, model, compressor } = context
+  return rebuild(
+    newest,
+    {
+      run,
+      heads,
+      parameterCount: model.parameterCount,
+      compressor,
+      outerLearningRate: spec.averaging.outerLearningRate,
+      initialWeights: () => model.initialWeights(spec.train.seed),
+    },
+    {
+      fetch: async (cid, maxBytes) => {
+        const own = await blocks.get(cid)
+        if (own !== undefined) return own
+        const timed = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
+        const bytes = await network.fetchBlock(peers(), cid, { signal: timed, maxBytes })
+        await blocks.put(cid, bytes)
+        return bytes
+      },
+      readCheckpoint: (cid) => readCheckpoint(cid, signal),
+      verify: (...of) => network.verify(...of),
+    },
+  )
 }

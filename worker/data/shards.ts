@@ -1,8 +1,10 @@
 import { contentId } from '../../protocol/content-id.ts'
 import { invariant, MurmurError } from '../../protocol/errors.ts'
 import type { CidText } from '../../protocol/ids.ts'
-import { maxMembers } from '../../protocol/limits.ts'
 import { type DataManifest, encodeDataManifest, type ShardEntry } from './manifest.ts'
+
+/** A shard for each member of a round of the default size; in larger rounds members share shards, at places of their own. */
+const usualMembers = 32
 
 export interface ShardOptions {
   /** Tokens of a training window; a window also needs the token after it. */
@@ -45,7 +47,7 @@ export function shardText(text: Uint8Array, options: ShardOptions): ShardedText 
   refuseShort(text.length, Math.ceil(window / heldOutFraction), context)
   const heldOutTokens = Math.round(text.length * heldOutFraction)
   const trainTokens = text.length - heldOutTokens
-  const wanted = Math.min(maxMembers, Math.floor(trainTokens / (leastWindows * window)))
+  const wanted = Math.min(usualMembers, Math.floor(trainTokens / (leastWindows * window)))
   const shards = cut(text.subarray(0, trainTokens), Math.max(1, wanted, Math.ceil(trainTokens / shardTokens)))
   const heldOut = cut(text.subarray(trainTokens), Math.ceil(heldOutTokens / shardTokens))
   const manifest: DataManifest = {

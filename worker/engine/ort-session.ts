@@ -1,3 +1,4 @@
+import './no-telemetry.ts'
 import { InferenceSession, type Tensor } from 'onnxruntime-node'
 import { type CheckedProgram, checkProgram, type ProgramLimits } from '../../program/check-program.ts'
 import type { ProgramKind } from '../../program/program-info.ts'

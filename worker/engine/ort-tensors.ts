@@ -1,3 +1,4 @@
+import './no-telemetry.ts'
 import { Tensor } from 'onnxruntime-node'
 import { MurmurError } from '../../protocol/errors.ts'
 

@@ -1,3 +1,4 @@
+import './no-telemetry.ts'
 import { Worker } from 'node:worker_threads'
 import { MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
 import type { Engine, EvaluationSession, SamplingSession, TrainingSession } from './engine.ts'

@@ -1,0 +1,101 @@
+import { expect, test } from 'vitest'
+import { compressorOf } from '../../aggregation/compressor-of.ts'
+import { runId } from '../../protocol/ids.ts'
+import { parseRunFile } from '../../protocol/run-spec.ts'
+import { encode } from '../../protocol/wire.ts'
+import { emptyLocalState, packLocalState } from '../../verification/local-state.ts'
+import { node } from './fixtures/views.ts'
+import { type PlanInput, planRun } from './plan.ts'
+import { contributionBytes, ringAllReduceBytes, roundMessages, roundTraffic } from './round-bytes.ts'
+
+const file = parseRunFile(
+  { name: 'plan', workers: { min: 2 }, timing: { trainTimeoutMs: 100_000 } },
+  'run.yaml',
+)
+const parameterCount = 865_024
+const input: PlanInput = {
+  file,
+  parameterCount,
+  moments: 2,
+  programMemoryBytes: 2 ** 27,
+  sharedBytes: 100_000,
+  shardBytes: [30_000, 30_000, 30_000, 30_000],
+  epochRewardWei: 5n,
+  nodes: null,
+}
+const device = (tokensPerSecond: number, memoryBytes = 2 ** 30) => ({
+  devices: [{ kind: 'cpu' as const, name: '', memoryBytes, tokensPerSecond }],
+})
+
+test('a contribution is exactly as long as the compressor writes it', () => {
+  for (const count of [1, 4095, 4096, 4097, 100_000]) {
+    const compressor = compressorOf(file.averaging)
+    const delta = new Float32Array(count).map((_, index) => Math.sin(index))
+    const { bytes } = compressor.compress(delta, compressor.init(count))
+    expect(contributionBytes(file.averaging, count)).toBe(bytes.length)
+  }
+})
+
+test('messages are as long as they are on the wire, and grow with members and segments', () => {
+  const run = runId('bafyreih6v2yx3n2d6j7yqpm7uqkq3v3a3d3a3d3a3d3a3d3a3d3a3d3a3d')
+  const hash = `0x${'ff'.repeat(32)}` as const
+  const commit = encode('Gossip', { run, term: 1, body: { kind: 'commit', round: 3, hash } }).length
+  const { worker, head } = roundMessages(1, 1)
+  expect(worker).toBeGreaterThan(3 * commit)
+  expect(worker).toBeLessThan(3 * (commit + 512))
+  expect(roundMessages(1, 16).worker - worker).toBeGreaterThanOrEqual(15 * 34)
+  // More than gossip carries goes by block: still counted.
+  expect(roundMessages(200, 16).head).toBeGreaterThan(200 * 16 * 34)
+  expect(roundMessages(2, 1).head).toBeGreaterThan(head + 100)
+})
+
+test('all gather: each sends to the others and the head, and receives from the others', () => {
+  const messages = { worker: 10, head: 7 }
+  expect(roundTraffic(4, 1000, messages)).toEqual({ upBytes: 4 * 1010, downBytes: 3 * 1010 + 7 })
+  expect(roundTraffic(1, 1000, messages)).toEqual({ upBytes: 1010, downBytes: 7 })
+  expect(ringAllReduceBytes(4, 100, 3)).toBe(2 * 1.5 * 4 * 100 * 3)
+  expect(ringAllReduceBytes(1, 100, 3)).toBe(0)
+})
+
+test('without a head: for workers.min, of unknown speed', () => {
+  const plan = planRun(input)
+  expect(plan).toMatchObject({ workers: 2, time: null, pending: null, nodes: [], costWei: 15n })
+  expect(plan.tokens).toEqual({ perWorkerRound: 61_440, perRound: 122_880, total: 737_280 })
+  // Half of the shards each, and everything shared.
+  expect(plan.perWorker.setUpBytes).toBe(160_000)
+  // One audit an epoch, of either worker, for which it sends its local state.
+  const state = packLocalState(emptyLocalState(100, 2)).length
+  expect(planRun({ ...input, parameterCount: 100 }).perWorker.auditBytes).toBe((3 * state) / 2)
+})
+
+test('with nodes: speed-adaptive steps, so that all take as long as the fastest', () => {
+  // The program is the reference program, so speeds are what was measured on it.
+  const nodes = [node('fast', device(2_000)), node('slow', device(1_000)), node('small', device(9_999, 1))]
+  const plan = planRun({ ...input, nodes })
+  expect(plan.nodes.map(({ verdict, innerSteps }) => [verdict, innerSteps])).toEqual([
+    ['chosen', 60],
+    ['chosen', 30],
+    ['unfit', null],
+  ])
+  expect(plan.nodes[2]!.reason).toMatch(/^too little memory/)
+  expect(plan.tokens.perRound).toBe(90 * 1024)
+  expect(plan.time!.trainSecondsPerRound).toBeCloseTo((60 * 1024) / 2_000)
+  expect(plan.time!.exchangeSecondsPerRound).toBeGreaterThan(0)
+  const equal = planRun({ ...input, file: { ...file, workers: { ...file.workers, adaptive: false } }, nodes })
+  expect(equal.time!.trainSecondsPerRound).toBeCloseTo((60 * 1024) / 1_000)
+})
+
+test('a larger model is slower by its arithmetic', () => {
+  const nodes = [node('a', device(2_000)), node('b', device(2_000))]
+  const large = planRun({ ...input, nodes, parameterCount: 10 * parameterCount })
+  const ratio = large.time!.trainSecondsPerRound / planRun({ ...input, nodes }).time!.trainSecondsPerRound
+  expect(ratio).toBeGreaterThan(8)
+  expect(ratio).toBeLessThan(10)
+})
+
+test('what would go wrong is said: too few nodes, rounds that cannot end in time', () => {
+  const alone = planRun({ ...input, nodes: [node('a', device(1_000))] })
+  expect(alone).toMatchObject({ time: null, pending: { code: 'NODES_MISSING', have: 1, need: 2 } })
+  const crawling = planRun({ ...input, nodes: [node('a', device(10)), node('b', device(10))] })
+  expect(crawling.warnings).toEqual([expect.stringContaining('timing.trainTimeoutMs (100000)')])
+})

@@ -1,0 +1,240 @@
+import { gptParameterCount } from '../../program/memory.ts'
+import { defaultModel } from '../../program/model-spec.ts'
+import type { RunFile } from '../../protocol/run-spec.ts'
+import { localStateBytes } from '../../verification/local-state.ts'
+import { candidate, feasibility } from './feasibility.ts'
+import { shortfall, unfit } from './fit.ts'
+import { cappedAtMiddle, innerStepsFor } from './inner-steps.ts'
+import { obstacle, type Pending } from './pending.ts'
+import { obstacleText } from './pending-text.ts'
+import {
+  contributionBytes,
+  ringAllReduceBytes,
+  roundMessages,
+  roundTraffic,
+  type Traffic,
+} from './round-bytes.ts'
+import type { NodeView } from './views.ts'
+
+/** What is to be planned: a run file, and what building its programs and cutting its data told. */
+export interface PlanInput {
+  readonly file: RunFile
+  readonly parameterCount: number
+  /** Flat optimizer vectors of N values. */
+  readonly moments: number
+  /** What training takes on a worker's device. */
+  readonly programMemoryBytes: number
+  /** Blocks that every worker fetches before its first round: spec, program, data manifest. */
+  readonly sharedBytes: number
+  /** Training shards, which the workers divide among themselves. */
+  readonly shardBytes: readonly number[]
+  readonly epochRewardWei: bigint | null
+  /** The nodes of the head; null where none is running. */
+  readonly nodes: readonly NodeView[] | null
+}
+
+export interface PlanNode {
+  readonly name: string
+  readonly id: string
+  /** `chosen` would be given the run, `spare` fits too. */
+  readonly verdict: 'chosen' | 'spare' | 'unfit'
+  /** It works for another run now. */
+  readonly busy: boolean
+  readonly reason: string | null
+  /** Expected of it in this run; 0 while unknown. */
+  readonly tokensPerSecond: number
+  /** Inner steps a round that it would train; null when it is not chosen. */
+  readonly innerSteps: number | null
+}
+
+export interface Plan {
+  readonly name: string
+  readonly parameterCount: number
+  /** For how many workers the figures are: those chosen, or `workers.min` where nobody is there to choose from. */
+  readonly workers: number
+  readonly rounds: number
+  readonly epochs: number
+  readonly tokens: { readonly perWorkerRound: number; readonly perRound: number; readonly total: number }
+  readonly innerSteps: { readonly perWorkerRound: number; readonly total: number }
+  readonly contributionBytes: number
+  readonly perWorkerRound: Traffic
+  /** Of one worker over the run, before its first round and for audits included. */
+  readonly perWorker: Traffic & { readonly setUpBytes: number; readonly auditBytes: number }
+  readonly total: Traffic
+  /** Bytes of fp32 ring all-reduce after every inner step over ours, a round. Null for one worker. */
+  readonly ratioToRingAllReduce: number | null
+  /** θ in fp32: what each of `epochs` checkpoints takes on a node's disk, less the header. */
+  readonly checkpointBytes: number
+  readonly memoryBytesPerWorker: number
+  readonly time: PlanTime | null
+  readonly costWei: bigint | null
+  readonly nodes: readonly PlanNode[]
+  /** Why the nodes that are there could not start it; null when they could. */
+  readonly pending: Pending | null
+  readonly warnings: readonly string[]
+}
+
+export interface PlanTime {
+  readonly trainSecondsPerRound: number
+  /** Moving a round's bytes over the slowest of the lines that were measured; 0 when none was. */
+  readonly exchangeSecondsPerRound: number
+  readonly totalSeconds: number
+  /** Chosen workers whose speed nobody measured: they may take longer. */
+  readonly unmeasured: number
+}
+
+/** Commit window, reveal window and manifest wait for the slowest answer about this often. */
+const answersPerRound = 6
+
+/** What a run takes, from the nodes that are there. Pure. */
+export function planRun(input: PlanInput): Plan {
+  const { file, parameterCount, programMemoryBytes, nodes } = input
+  const { train, model, workers, audit } = file
+  const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
+  const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
+  const members = chosen.length > 0 ? chosen.length : workers.min
+  const speeds = new Map((nodes ?? []).map((node) => [node.id, expectedSpeed(node, input)]))
+  const ofChosen = new Map(chosen.map(({ id }) => [id, speeds.get(id)!]))
+  const steps = workers.adaptive
+    ? innerStepsFor(cappedAtMiddle(ofChosen), train.innerSteps, { segments: audit.segments })
+    : new Map(chosen.map(({ id }) => [id, train.innerSteps]))
+  const stepsPerRound =
+    chosen.length > 0 ? [...steps.values()].reduce((sum, n) => sum + n, 0) : members * train.innerSteps
+  const rounds = train.roundsPerEpoch * train.epochs
+  const tokensPerStep = train.batch * model.context
+  const contribution = contributionBytes(file.averaging, parameterCount)
+  const perWorkerRound = roundTraffic(members, contribution, roundMessages(members, audit.segments))
+  const perWorker = wholeRun(input, members, perWorkerRound)
+  const moved = perWorkerRound.upBytes + perWorkerRound.downBytes
+  const time =
+    chosen.length === 0 ? null : timeOf(chosen, ofChosen, steps, tokensPerStep, perWorkerRound, rounds)
+  return {
+    name: file.name,
+    parameterCount,
+    workers: members,
+    rounds,
+    epochs: train.epochs,
+    tokens: {
+      perWorkerRound: train.innerSteps * tokensPerStep,
+      perRound: stepsPerRound * tokensPerStep,
+      total: stepsPerRound * tokensPerStep * rounds,
+    },
+    innerSteps: { perWorkerRound: train.innerSteps, total: stepsPerRound * rounds },
+    contributionBytes: contribution,
+    perWorkerRound,
+    perWorker,
+    total: { upBytes: members * perWorker.upBytes, downBytes: members * perWorker.downBytes },
+    ratioToRingAllReduce:
+      members < 2 ? null : ringAllReduceBytes(members, parameterCount, stepsPerRound / members) / moved,
+    checkpointBytes: 4 * parameterCount,
+    memoryBytesPerWorker: programMemoryBytes,
+    time,
+    costWei: input.epochRewardWei === null ? null : input.epochRewardWei * BigInt(train.epochs),
+    nodes: (nodes ?? []).map((node) =>
+      planNode(node, input, speeds.get(node.id)!, steps.get(node.id) ?? null),
+    ),
+    pending: feasible.kind === 'fits' || nodes === null ? null : feasible.pending,
+    warnings: warningsOf(file, time, perWorkerRound),
+  }
+}
+
+function wholeRun(
+  { file, parameterCount, moments, sharedBytes, shardBytes }: PlanInput,
+  members: number,
+  round: Traffic,
+): Plan['perWorker'] {
+  const { train, audit } = file
+  const allShards = shardBytes.reduce((sum, bytes) => sum + bytes, 0)
+  // With fewer shards than workers each has one.
+  const setUpBytes = sharedBytes + allShards / Math.min(members, Math.max(1, shardBytes.length))
+  const drawn = Math.min(audit.roundsPerEpoch, members * train.roundsPerEpoch) / members
+  const auditBytes = drawn * train.epochs * localStateBytes(parameterCount, moments)
+  const rounds = train.roundsPerEpoch * train.epochs
+  return {
+    setUpBytes: Math.round(setUpBytes),
+    auditBytes: Math.round(auditBytes),
+    upBytes: Math.round(rounds * round.upBytes + auditBytes),
+    downBytes: Math.round(rounds * round.downBytes + setUpBytes),
+  }
+}
+
+function timeOf(
+  chosen: readonly NodeView[],
+  speeds: ReadonlyMap<string, number>,
+  steps: ReadonlyMap<string, number>,
+  tokensPerStep: number,
+  round: Traffic,
+  rounds: number,
+): PlanTime | null {
+  const measured = [...speeds].filter(([, speed]) => speed > 0)
+  if (measured.length === 0) return null
+  const over = (bytes: number, speed: number) => (speed > 0 ? bytes / speed : 0)
+  const train = Math.max(...measured.map(([id, speed]) => (steps.get(id)! * tokensPerStep) / speed))
+  const exchange = Math.max(
+    ...chosen.map(
+      ({ upBytesPerSecond, downBytesPerSecond, roundTripMs }) =>
+        Math.max(over(round.upBytes, upBytesPerSecond), over(round.downBytes, downBytesPerSecond)) +
+        (answersPerRound * roundTripMs) / 1000,
+    ),
+  )
+  return {
+    trainSecondsPerRound: train,
+    exchangeSecondsPerRound: exchange,
+    totalSeconds: rounds * (train + exchange),
+    unmeasured: chosen.length - measured.length,
+  }
+}
+
+function planNode(
+  node: NodeView,
+  { file, programMemoryBytes }: PlanInput,
+  tokensPerSecond: number,
+  innerSteps: number | null,
+): PlanNode {
+  const run = candidate(file, programMemoryBytes)
+  const code = obstacle(node, run, null)
+  const lack = unfit(node, run)
+  return {
+    id: node.id,
+    name: node.name,
+    verdict: innerSteps !== null ? 'chosen' : code === null ? 'spare' : 'unfit',
+    busy: node.run !== null,
+    reason: code === null ? null : obstacleText(code, lack === null ? 0 : shortfall(lack, node, run), run),
+    tokensPerSecond,
+    innerSteps,
+  }
+}
+
+function warningsOf({ timing }: RunFile, time: PlanTime | null, { downBytes }: Traffic): string[] {
+  const warnings: string[] = []
+  if (time !== null && time.trainSecondsPerRound * 1000 > timing.trainTimeoutMs) {
+    warnings.push(
+      `a round trains ${Math.ceil(time.trainSecondsPerRound)} s, but ends after timing.trainTimeoutMs (${timing.trainTimeoutMs}): raise it, or lower train.innerSteps`,
+    )
+  }
+  if (time !== null && time.exchangeSecondsPerRound > time.trainSecondsPerRound) {
+    warnings.push(
+      `moving ${downBytes} bytes a round takes longer than training it: raise train.innerSteps, or lower averaging.topK`,
+    )
+  }
+  return warnings
+}
+
+/**
+ * Tokens a second that a node should reach: on the reference program, scaled by the arithmetic a token takes there and
+ * here; else as it was measured in whatever it trained last.
+ */
+function expectedSpeed({ devices, tokensPerSecond }: NodeView, { file, parameterCount }: PlanInput): number {
+  const { device } = file.resources
+  const usable = devices.filter(({ kind }) => device === 'any' || kind === device)
+  const reference = Math.max(0, ...usable.map((each) => each.tokensPerSecond))
+  if (reference === 0) return tokensPerSecond
+  const there = operationsPerToken(defaultModel, gptParameterCount(defaultModel))
+  return (reference * there) / operationsPerToken(file.model, parameterCount)
+}
+
+/** 6N + 12 · layers · width · context (Chowdhery et al., "PaLM", arXiv 2204.02311, appendix B). */
+const operationsPerToken = (
+  { layers, width, context }: { readonly layers: number; readonly width: number; readonly context: number },
+  parameterCount: number,
+): number => 6 * parameterCount + 12 * layers * width * context

@@ -1,0 +1,57 @@
+import { cidFromDigest, contentId } from '../protocol/content-id.ts'
+import type { Hash, WorkerId } from '../protocol/ids.ts'
+import type { BlockStore } from '../protocol/ports.ts'
+import type { RoundManifest } from '../protocol/wire.ts'
+import {
+  emptyLocalState,
+  type LocalState,
+  localStateDigest,
+  packLocalState,
+  unpackLocalState,
+} from '../verification/local-state.ts'
+
+/** A local state with the digest that a trace which starts from it begins with. */
+export interface Held {
+  readonly local: LocalState
+  readonly digest: Hash
+  /** The round whose admission made it this worker's; −1 for the empty one. */
+  readonly round: number
+}
+
+/** What every newcomer starts from; its block is stored, since an auditor may ask for it. */
+export async function emptyHeld(blocks: BlockStore, parameterCount: number, moments: number): Promise<Held> {
+  const local = emptyLocalState(parameterCount, moments)
+  const block = packLocalState(local)
+  await blocks.put(contentId(block, 'raw'), block)
+  return { local, digest: localStateDigest(block), round: -1 }
+}
+
+export interface HeldAfterOptions {
+  readonly self: WorkerId
+  /** Oldest first. */
+  readonly manifests: readonly RoundManifest[]
+  /** What is in memory. */
+  readonly candidates: readonly Held[]
+  readonly blocks: BlockStore
+  readonly parameterCount: number
+  readonly moments: number
+}
+
+/**
+ * The local state that a history leaves this worker with: the one at the end of its newest admitted trace, from memory or,
+ * after a restart, from this node's own blocks. `unknown` when the manifests don't tell; null when its bytes are gone.
+ */
+export async function heldAfter(options: HeldAfterOptions): Promise<Held | null | 'unknown'> {
+  const { self, manifests, candidates, blocks, parameterCount, moments } = options
+  for (const { round, entries } of [...manifests].reverse()) {
+    const entry = entries.find(({ worker }) => worker === self)
+    if (entry === undefined) continue
+    const digest = entry.trace.at(-1)!
+    const held = candidates.find((candidate) => candidate.digest === digest)
+    if (held !== undefined) return { ...held, round }
+    const block = await blocks.get(cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw'))
+    if (block === undefined) return null
+    return { local: unpackLocalState(block, parameterCount, moments), digest, round }
+  }
+  return 'unknown'
+}
