@@ -54,7 +54,7 @@ export function chosenDevAccount(index: string, option: string): LocalAccount {
 /** The account that a money command acts for: a key file, or one of the devnet's well-known accounts. */
 export async function chosenAccount(
   options: { readonly accountKey?: string; readonly account?: string },
-  ready: HeadReady,
+  ready: Pick<HeadReady, 'devnet'>,
 ): Promise<LocalAccount> {
   if (options.accountKey !== undefined) return await accountFromFile(options.accountKey)
   if (options.account !== undefined && ready.devnet) return chosenDevAccount(options.account, '--account')

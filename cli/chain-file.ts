@@ -13,6 +13,7 @@ const schema = z.strictObject({
   chainId: z.int().min(1).max(0xffffffff),
   escrow: address,
   token: address,
+  stake: address.optional(),
   deployedBlock: z.int().min(0).optional(),
 })
 
@@ -29,7 +30,7 @@ export async function readChainFile(file: string): Promise<ChainConfig> {
           : `it cannot be read (${(cause as NodeJS.ErrnoException).code})`
     throw new MurmurError('CHAIN_FILE_INVALID', {
       message: `${file} does not describe a chain: ${reason}`,
-      next: 'write {"rpcUrl": "https://…", "chainId": 1, "escrow": "0x…", "token": "0x…"}',
+      next: 'write {"rpcUrl": "https://…", "chainId": 1, "escrow": "0x…", "token": "0x…"}, and "stake": "0x…" where workers can join by stake',
       exit: 'usage',
       cause,
     })

@@ -5,16 +5,10 @@ export function addDown(program: Command): void {
     .command('down')
     .description('stop the local cluster that `up` started; its state stays')
     .option('--home <folder>', 'state folder of the cluster')
+    .option('--json', 'print what was stopped as one JSON document on stdout')
     .addHelpText('after', '\nExample:\n  murmur down')
-    .action(async (options: { home?: string }) => {
-      const [{ endProcesses, livingProcesses }, { homeFolder }] = await Promise.all([
-        import('./launch.ts'),
-        import('./home.ts'),
-      ])
-      const processes = await livingProcesses(homeFolder(options.home))
-      await endProcesses(processes)
-      process.stdout.write(
-        processes.length === 0 ? 'nothing was running\n' : `stopped ${processes.length} processes\n`,
-      )
+    .action(async (options: { home?: string; json?: boolean }) => {
+      const { stopNodes } = await import('./stop-nodes.ts')
+      await stopNodes(options)
     })
 }

@@ -1,16 +1,20 @@
 import { exitCodes, MurmurError } from '../protocol/errors.ts'
-import { printable } from './log.ts'
+import { log, printable, stderrIsLog } from './log.ts'
 
 /** Prints an error as its cause and the next step, and gives the exit code. With --json, as one JSON document. */
 export function reportFailure(error: unknown, json: boolean): number {
   const { code, message, next, exit } = asMurmurError(error)
   if (json) process.stdout.write(`${JSON.stringify({ error: { code, message, next } })}\n`)
+  else if (stderrIsLog()) log(code, `${message}; next: ${next}`)
   else process.stderr.write(`murmur: ${code}: ${printable(message)}\n  next: ${printable(next)}\n`)
-  if (process.env.MURMUR_DEBUG && error instanceof Error) process.stderr.write(`${error.stack}\n`)
+  // Nobody can run a node again that ended at night: its log keeps where the fault was.
+  const traced = process.env.MURMUR_DEBUG || (stderrIsLog() && code === 'INTERNAL')
+  if (traced && error instanceof Error) process.stderr.write(`${error.stack}\n`)
   return exitCodes[exit]
 }
 
-function asMurmurError(error: unknown): MurmurError {
+/** What a command ends with, in words for its user: faults of ours are INTERNAL. */
+export function asMurmurError(error: unknown): MurmurError {
   if (error instanceof MurmurError) return error
   // A timer or stream that was aborted says only that: why is the reason that its signal gave.
   if (error instanceof Error && error.name === 'AbortError' && error.cause instanceof MurmurError)

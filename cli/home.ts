@@ -28,7 +28,6 @@ export interface HeadReady {
 }
 
 const readyFile = (home: string): string => path.join(headFolder(home), 'ready.json')
-const tokenFile = (home: string): string => path.join(headFolder(home), 'api.token')
 
 export async function writeReady(home: string, ready: HeadReady): Promise<void> {
   await writeJson(readyFile(home), ready)
@@ -51,16 +50,22 @@ export async function requireReady(home: string): Promise<HeadReady> {
 }
 
 /** The API's bearer token: made once, readable by its owner only. */
-export async function apiToken(home: string): Promise<string> {
-  const file = tokenFile(home)
-  try {
-    return (await readFile(file, 'utf8')).trim()
-  } catch {
-    const token = randomBytes(24).toString('base64url')
-    await mkdir(headFolder(home), { recursive: true })
-    await writeFile(file, `${token}\n`, { mode: 0o600 })
-    return token
-  }
+export const apiToken = (home: string): Promise<string> => secret(home, 'api.token')
+
+/**
+ * What heads of one cluster present to each other: whoever has it can read the journal and lead. Made once, readable by its
+ * owner only; a standby is given that of the head it follows, and keeps it.
+ */
+export const headToken = (home: string, given?: string): Promise<string> => secret(home, 'heads.token', given)
+
+async function secret(home: string, name: string, given?: string): Promise<string> {
+  const file = path.join(headFolder(home), name)
+  const kept = given === undefined ? await readFile(file, 'utf8').catch(() => '') : ''
+  if (kept.trim() !== '') return kept.trim()
+  const made = given ?? randomBytes(24).toString('base64url')
+  await mkdir(headFolder(home), { recursive: true })
+  await writeFile(file, `${made}\n`, { mode: 0o600 })
+  return made
 }
 
 export async function writeJson(file: string, value: unknown): Promise<void> {
@@ -77,7 +82,7 @@ export async function readJson<T>(file: string): Promise<T | undefined> {
 }
 
 /** Whether a process with this id exists. */
-export function isAlive(pid: number): boolean {
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
     return true

@@ -1,7 +1,7 @@
 import { createLogUpdate } from 'log-update'
 import type { RunReport } from '../protocol/report.ts'
+import { bytes, tokens } from './amounts.ts'
 import { printable } from './log.ts'
-import { tokens } from './money.ts'
 
 export interface LiveView {
   show(report: RunReport): void
@@ -106,12 +106,4 @@ function progressBar(share: number): string {
   const cells = 12
   const full = Math.round(Math.min(1, Math.max(0, share)) * cells)
   return `${'█'.repeat(full)}${'·'.repeat(cells - full)}`
-}
-
-/** 1234567 → 1.2 MB (decimal). */
-export function bytes(count: number): string {
-  if (count < 1e3) return `${count} B`
-  if (count < 1e6) return `${(count / 1e3).toFixed(0)} kB`
-  if (count < 1e9) return `${(count / 1e6).toFixed(1)} MB`
-  return `${(count / 1e9).toFixed(2)} GB`
 }

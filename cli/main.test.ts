@@ -1,11 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { cp, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { writeJson } from './home.ts'
-import { endProcesses, livingProcesses } from './launch.ts'
 
 const here = import.meta.dirname
 let home: string
@@ -80,31 +77,6 @@ test('checkpoints of a folder without state: it is not made', async () => {
   expect(exit).toBe(2)
   expect(stderr).toMatch(told('STATE_MISSING'))
   expect(await readdir(home)).not.toContain('elsewhere')
-})
-
-test('a process id that was given to somebody else since is left alone', async () => {
-  const stranger = spawn(process.execPath, ['-e', 'process.stdin.resume()'], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-  })
-  try {
-    const places = await mkdtemp(path.join(tmpdir(), 'murmur-stale-'))
-    await writeJson(path.join(places, 'processes.json'), [
-      { role: 'head', pid: stranger.pid },
-      { role: 'worker-1', pid: -1 },
-      { role: 'worker-2', pid: 'x' },
-    ])
-    const living = await livingProcesses(places)
-    expect(living).toEqual([])
-    await endProcesses(living)
-    expect(stranger.exitCode).toBeNull()
-    await writeFile(path.join(places, 'processes.json'), '{"not": "a list"}')
-    expect(await livingProcesses(places)).toEqual([])
-    await rm(places, { recursive: true })
-  } finally {
-    const ended = once(stranger, 'exit')
-    stranger.stdin?.end()
-    await ended
-  }
 })
 
 test('the command works from any Node, or says what to do', async () => {

@@ -6,16 +6,24 @@ import { addCheckpoint } from './checkpoint.ts'
 import { addClaim } from './claim.ts'
 import { addDemo } from './demo.ts'
 import { addDown } from './down.ts'
+import { addDrain } from './drain.ts'
 import { reportFailure } from './failure.ts'
 import { addFund } from './fund.ts'
+import { addList } from './list.ts'
+import { addLogs } from './logs.ts'
+import { addMetrics } from './metrics.ts'
 import { requireNode } from './node-version.ts'
+import { addPause } from './pause.ts'
+import { addPlan } from './plan.ts'
 import { addRefund } from './refund.ts'
+import { addResume } from './resume.ts'
 import { addRun } from './run.ts'
 import { addStart } from './start.ts'
 import { addStatus } from './status.ts'
 import { addStop } from './stop.ts'
 import { addUp } from './up.ts'
 import { version } from './version.ts'
+import { addWorker } from './worker.ts'
 
 // Verbs declare their options here and load their work only when they run: `--help` stays fast.
 const program = new Command('murmur')
@@ -30,13 +38,21 @@ addDemo(program)
 addUp(program)
 addDown(program)
 addStart(program)
+addPlan(program)
 addRun(program)
 addStatus(program)
+addList(program)
+addLogs(program)
+addMetrics(program)
+addPause(program)
+addResume(program)
+addDrain(program)
 addStop(program)
 addCheckpoint(program)
 addFund(program)
 addClaim(program)
 addRefund(program)
+addWorker(program)
 
 const json = process.argv.includes('--json')
 // A fault of ours crashes the process; it does so in words.

@@ -31,7 +31,7 @@ beforeAll(async () => {
   head = await startHead({ home, listen, apiPort: 0, token: '', devnet: true, chain: null })
   const folder = path.join(home, 'worker')
   const { addresses } = head.ready
-  worker = await startWorker({ folder, addresses, listen, token: '', account: devAccount(10) })
+  worker = await startWorker({ folder, addresses, listen, token: '', payout: { account: devAccount(10) } })
   worker.life.catch(() => {})
   const api = await connectApi(home)
   await until(async () => (await api.status()).nodes.length === 1)

@@ -1,16 +1,16 @@
-import { isAddress, parseEther } from 'viem'
 import type { LocalAccount } from 'viem/accounts'
 import { mintDevTokens } from '../chain/deploy.ts'
 import type { ChainConfig } from '../chain/escrow.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import type { Address, Wei } from '../protocol/ids.ts'
+import type { Wei } from '../protocol/ids.ts'
 import type { RunReport } from '../protocol/report.ts'
 import { claimEarnings } from '../worker/claim-earnings.ts'
 import { chosenAccount } from './accounts.ts'
+import { tokens } from './amounts.ts'
 import { type ApiClient, chosenRun, connectApi } from './api-client.ts'
 import type { MoneyOptions } from './fund.ts'
 import { type HeadReady, homeFolder, requireReady } from './home.ts'
-import { escrowOf, tokens } from './money.ts'
+import { addressOf, amountOf, escrowOf } from './money.ts'
 
 interface MoneyContext {
   readonly api: ApiClient
@@ -35,7 +35,8 @@ async function openMoney(named: string | undefined, options: MoneyOptions): Prom
   return { api, account: await chosenAccount(options, ready), report, chain: ready.chain, ready }
 }
 
-function print(options: MoneyOptions, result: Record<string, string>, line: string): void {
+/** Says what was done, as a line or as JSON. */
+export function print(options: MoneyOptions, result: Record<string, unknown>, line: string): void {
   process.stdout.write(options.json === true ? `${JSON.stringify(result)}\n` : `${line}\n`)
 }
 
@@ -43,15 +44,8 @@ export async function fundCommand(
   named: string | undefined,
   options: MoneyOptions & { amount: string; mint?: boolean },
 ): Promise<void> {
-  if (!/^\d{1,18}(\.\d{1,18})?$/.test(options.amount) || Number(options.amount) === 0) {
-    throw new MurmurError('AMOUNT_INVALID', {
-      message: `${options.amount} is not an amount of tokens`,
-      next: 'write it as 150 or 0.5',
-      exit: 'usage',
-    })
-  }
+  const amount = amountOf(options.amount)
   const { account, report, chain, ready } = await openMoney(named, options)
-  const amount = parseEther(options.amount)
   const { escrow, place } = escrowOf(report, account, chain)
   if (options.mint === true) await mintTestTokens(ready, account, amount)
   const { txHash, gasUsed } = await escrow.fund(place.run, amount)
@@ -121,7 +115,11 @@ export async function refundCommand(
 }
 
 /** A devnet's accounts have coin for gas, and no tokens until somebody makes them: they are worth nothing. */
-async function mintTestTokens(ready: HeadReady, account: LocalAccount, amount: Wei): Promise<void> {
+export async function mintTestTokens(
+  ready: Pick<HeadReady, 'chain' | 'devnet'>,
+  account: LocalAccount,
+  amount: Wei,
+): Promise<void> {
   if (!ready.devnet || ready.chain === null) {
     throw new MurmurError('NOT_A_DEVNET', {
       message: 'tokens can only be made on a devnet',
@@ -130,14 +128,4 @@ async function mintTestTokens(ready: HeadReady, account: LocalAccount, amount: W
     })
   }
   await mintDevTokens(ready.chain, account, account.address, amount)
-}
-
-function addressOf(text: string | undefined, otherwise: Address): Address {
-  if (text === undefined) return otherwise
-  if (isAddress(text)) return text
-  throw new MurmurError('ADDRESS_INVALID', {
-    message: `${text} is not an address`,
-    next: 'write it as 0x and 40 hexadecimal digits',
-    exit: 'usage',
-  })
 }

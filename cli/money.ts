@@ -1,15 +1,29 @@
 import type { Account } from 'viem'
-import { formatEther } from 'viem'
+import { isAddress, parseEther } from 'viem'
 import { type ChainConfig, connectEscrow, type Escrow } from '../chain/escrow.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { Address, Wei } from '../protocol/ids.ts'
 import type { EscrowReport, RunReport } from '../protocol/report.ts'
 
-/** Tokens as people read them: at most four decimals, cut, never rounded up. */
-export function tokens(amount: Wei | string): string {
-  const [whole, fraction = ''] = formatEther(BigInt(amount)).split('.')
-  const cut = fraction.slice(0, 4).replace(/0+$/, '')
-  return cut === '' ? whole! : `${whole}.${cut}`
+/** What a person wrote as an amount of tokens, in base units. Throws AMOUNT_INVALID (exit `usage`), also for 0. */
+export function amountOf(text: string): Wei {
+  if (/^\d{1,18}(\.\d{1,18})?$/.test(text) && parseEther(text) > 0n) return parseEther(text)
+  throw new MurmurError('AMOUNT_INVALID', {
+    message: `${text} is not an amount of tokens`,
+    next: 'write it as 150 or 0.5',
+    exit: 'usage',
+  })
+}
+
+/** An address as an option gives it, or `otherwise` without the option. Throws ADDRESS_INVALID (exit `usage`). */
+export function addressOf(text: string | undefined, otherwise: Address): Address {
+  if (text === undefined) return otherwise
+  if (isAddress(text)) return text
+  throw new MurmurError('ADDRESS_INVALID', {
+    message: `${text} is not an address`,
+    next: 'write it as 0x and 40 hexadecimal digits',
+    exit: 'usage',
+  })
 }
 
 /**

@@ -1,9 +1,11 @@
+import { maxPriority } from '../coordinator/placement/views.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { connectApi } from './api-client.ts'
 import { followRun } from './follow.ts'
 import { homeFolder } from './home.ts'
 import { createLiveView } from './live-view.ts'
 import { escrowOf, fundingTable } from './money.ts'
+import { requireFeasible } from './require-feasible.ts'
 import { prepareRun, readRunFile, submitRun } from './submit.ts'
 import { summarize } from './summary.ts'
 import { summaryText } from './summary-text.ts'
@@ -15,14 +17,19 @@ export interface RunCommandOptions {
   readonly json?: boolean
   readonly id?: string
   readonly fundingTimeout: string
+  /** Waits for nodes that could start it, rather than being refused. */
+  readonly queue?: boolean
+  readonly priority: string
 }
 
 export async function runCommand(file: string, options: RunCommandOptions): Promise<void> {
   const fundingTimeoutMs = secondsOf(options.fundingTimeout) * 1000
+  const priority = priorityOf(options.priority)
   // Whatever can be wrong with the file is told before a head is asked for.
   const prepared = await prepareRun(await readRunFile(file, options.set), options.id)
   const api = await connectApi(homeFolder(options.home))
-  await submitRun(api, prepared)
+  if (options.queue !== true) await requireFeasible(api, prepared)
+  await submitRun(api, prepared, { priority })
   const { run } = prepared
   if (options.detach === true) {
     process.stdout.write(options.json === true ? `${JSON.stringify({ run })}\n` : `${run}\n`)
@@ -51,6 +58,16 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
       `detached; the run goes on. \`murmur status\` shows it, \`murmur stop ${run}\` ends it\n`,
     )
   }
+}
+
+function priorityOf(text: string): number {
+  const priority = Number(text)
+  if (/^-?\d{1,3}$/.test(text) && Math.abs(priority) <= maxPriority) return priority
+  throw new MurmurError('PRIORITY_INVALID', {
+    message: `${text} is not a priority`,
+    next: `give a whole number from -${maxPriority} to ${maxPriority}`,
+    exit: 'usage',
+  })
 }
 
 function secondsOf(text: string): number {

@@ -7,6 +7,8 @@ interface RunOptions {
   json?: boolean
   id?: string
   fundingTimeout: string
+  queue?: boolean
+  priority: string
 }
 
 export function addRun(program: Command): void {
@@ -18,6 +20,8 @@ export function addRun(program: Command): void {
     .option('--home <folder>', 'state folder of the cluster')
     .option('--id <text>', 'submission id: submitting twice with one id makes one run')
     .option('--detach', 'submit only; print the run’s id')
+    .option('--queue', 'submit it also when the nodes that are there could not start it')
+    .option('--priority <number>', 'from -100 to 100; higher goes first', '0')
     .option('--funding-timeout <seconds>', 'how long to wait for the escrow to be funded', '600')
     .option('--json', 'print the result as one JSON document')
     .addHelpText(

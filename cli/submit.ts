@@ -123,7 +123,7 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
       exit: 'usage',
     })
   }
-  const { name, data, model, train, averaging, workers, audit, timing, reward } = file
+  const { name, data, model, train, averaging, workers, resources, placement, audit, timing, reward } = file
   // Refuses a model that is too big before anything of its size is allocated.
   const program = buildTrainingProgram({
     preset: model.preset,
@@ -156,6 +156,8 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
     train,
     averaging,
     workers,
+    resources,
+    placement,
     audit,
     timing,
     reward:
@@ -173,7 +175,11 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
 }
 
 /** Uploads every block, then submits. Repeating it is harmless. */
-export async function submitRun(api: ApiClient, { run, blocks }: PreparedRun): Promise<void> {
+export async function submitRun(
+  api: ApiClient,
+  { run, blocks }: PreparedRun,
+  options: { readonly priority?: number } = {},
+): Promise<void> {
   for (const [cid, bytes] of blocks) await api.putBlock(cid, bytes)
-  await api.submit(run)
+  await api.submit(run, options)
 }

@@ -1,8 +1,8 @@
-import { bytes } from './live-view.ts'
+import { bytes, tokens } from './amounts.ts'
 import { printable } from './log.ts'
 import { lossChart } from './loss-chart.ts'
-import { tokens } from './money.ts'
 import type { RunSummary } from './summary.ts'
+import { table } from './table.ts'
 
 /** The end of a run, as people read it. */
 export function summaryText(summary: RunSummary): string {
@@ -116,16 +116,4 @@ function moneySection({ escrow, funders, workers }: RunSummary): string[] {
     ...table(['who', 'account', 'funded', 'earned', 'claimed', 'refunded'], rows),
     `left in the escrow: ${tokens(held)} (${held} wei)`,
   ]
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((title, column) =>
-    Math.max(title.length, ...rows.map((row) => row[column]!.length)),
-  )
-  const line = (cells: readonly string[]) =>
-    cells
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd()
-  return [line(head), ...rows.map(line)]
 }

@@ -1,3 +1,4 @@
+import { ringAllReduceBytes } from '../coordinator/placement/round-bytes.ts'
 import type { Address, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RunReport } from '../protocol/report.ts'
 import type { FundingRow } from './money.ts'
@@ -49,14 +50,6 @@ export interface RunSummary {
     readonly refunded: string
   }[]
   readonly notes: RunReport['notes']
-}
-
-/**
- * Bytes that one of `workers` sends and receives when `parameters` fp32 gradients are averaged after every one of
- * `steps` steps by ring all-reduce: 2 (R − 1)/R · 4N each way (Patarasuk and Yuan, 2009).
- */
-function ringAllReduceBytes(workers: number, parameters: number, steps: number): number {
-  return workers < 2 ? 0 : 2 * ((2 * (workers - 1)) / workers) * 4 * parameters * steps
 }
 
 export function summarize(report: RunReport, funders: readonly FundingRow[]): RunSummary {

@@ -1,5 +1,7 @@
 import { MurmurError } from '../protocol/errors.ts'
-import { maxMembers } from '../protocol/limits.ts'
+
+/** Each is a process with an engine of its own; the devnet has accounts for so many, too. */
+const maxLocalWorkers = 32
 
 /** @throws MurmurError COUNT_INVALID (exit `usage`) */
 export function wholeNumber(text: string, what: string, min: number, max: number): number {
@@ -12,4 +14,4 @@ export function wholeNumber(text: string, what: string, min: number, max: number
   })
 }
 
-export const workerCount = (text: string): number => wholeNumber(text, '--workers', 1, maxMembers)
+export const workerCount = (text: string): number => wholeNumber(text, '--workers', 1, maxLocalWorkers)

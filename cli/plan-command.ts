@@ -1,0 +1,53 @@
+import { reportedNode } from '../coordinator/placement/node-views.ts'
+import { type Plan, type PlanInput, planRun } from '../coordinator/placement/plan.ts'
+import { estimateMemory } from '../program/memory.ts'
+import { readRunModel } from '../program/run-model.ts'
+import { exitCodes, isMurmurError } from '../protocol/errors.ts'
+import { cidText } from '../protocol/ids.ts'
+import type { ClusterReport } from '../protocol/report.ts'
+import type { RunFile } from '../protocol/run-spec.ts'
+import { parseDataManifest } from '../worker/data/manifest.ts'
+import { connectApi } from './api-client.ts'
+import { homeFolder } from './home.ts'
+import type { PlanOptions } from './plan.ts'
+import { planText } from './plan-text.ts'
+import { type PreparedRun, prepareRun, readRunFile } from './submit.ts'
+
+export async function planCommand(file: string, options: PlanOptions): Promise<void> {
+  const runFile = await readRunFile(file, options.set)
+  const input = planInput(runFile, await prepareRun(runFile, 'plan'))
+  const cluster = await clusterOf(homeFolder(options.home))
+  const plan = planRun({ ...input, nodes: cluster === null ? null : cluster.nodes.map(reportedNode) })
+  process.stdout.write(`${options.json === true ? planJson(plan) : planText(plan)}\n`)
+  if (plan.pending?.code === 'NODES_MISSING') process.exitCode = exitCodes.infeasible
+}
+
+/** What building its programs and cutting its data tells of a run. */
+export function planInput(file: RunFile, { run, spec, blocks }: PreparedRun): Omit<PlanInput, 'nodes'> {
+  const bytesOf = (cid: string): number => blocks.get(cidText(cid))!.length
+  const { parameterCount, moments } = readRunModel(blocks.get(spec.programs.training)!)
+  const { shards } = parseDataManifest(blocks.get(spec.data)!)
+  return {
+    file,
+    parameterCount,
+    moments,
+    programMemoryBytes: estimateMemory({ ...file.model, batch: file.train.batch }).totalBytes,
+    sharedBytes: bytesOf(run) + bytesOf(spec.programs.training) + bytesOf(spec.data),
+    shardBytes: shards.map(({ cid }) => bytesOf(cid)),
+    epochRewardWei: spec.reward === null ? null : BigInt(spec.reward.perEpochWei),
+  }
+}
+
+/** Null where no head is running, which stderr is told. */
+async function clusterOf(home: string): Promise<ClusterReport | null> {
+  try {
+    return await (await connectApi(home)).status()
+  } catch (error) {
+    if (!isMurmurError(error) || error.exit !== 'unreachable') throw error
+    process.stderr.write(`${error.message}: planned for workers.min nodes of unknown speed\n`)
+    return null
+  }
+}
+
+const planJson = (plan: Plan): string =>
+  JSON.stringify(plan, (_, value) => (typeof value === 'bigint' ? value.toString() : value), 2)
