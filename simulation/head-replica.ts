@@ -1,0 +1,138 @@
+import type { RoundEvent } from '../coordinator/round/state.ts'
+import { invariant } from '../protocol/errors.ts'
+import type { CidText, WorkerId } from '../protocol/ids.ts'
+import type { RoundManifest } from '../protocol/wire.ts'
+import { fetchBlock, fetchBlocks } from './fetch-blocks.ts'
+import { admittedRound, applied, checkpointBlock, type Rebuilt, rebuild } from './history.ts'
+import type { SimulatedHead } from './simulated-head.ts'
+
+type Reveals = Parameters<HeadReplica['aggregate']>[0]['reveals']
+
+/** A head's weights, and the history that led to them, as coordinator/replica.ts keeps them. */
+export class HeadReplica {
+  /** Every manifest of the history that this head knows, and θ at the start of each round of it. */
+  manifests: { readonly manifest: RoundManifest; readonly cid: CidText }[] = []
+  starts: Map<number, Float32Array>
+  readonly #head: SimulatedHead
+
+  constructor(head: SimulatedHead) {
+    this.#head = head
+    this.starts = new Map([[0, head.simulation.training.initialTheta]])
+  }
+
+  adopt({ manifests, starts }: Rebuilt): void {
+    this.manifests = [...manifests]
+    this.starts = new Map(starts)
+  }
+
+  /** The history that the head's own log ends with. */
+  ownHistory(): Rebuilt {
+    const { simulation, state, disk, number } = this.#head
+    const heads = simulation.heads.map(({ id }) => id)
+    const result = rebuild(simulation.training, state.parent, heads, (cid) => disk.get(cid), true)
+    simulation.checks.expect(result.kind === 'rebuilt', 'chain-unbroken', () => [
+      `head ${number} cannot rebuild what its journal says: ${JSON.stringify(result)}`,
+    ])
+    invariant(result.kind === 'rebuilt', 'a head holds every block that its journal names')
+    return result.rebuilt
+  }
+
+  /**
+   * Aggregated and logged, but not in the chain yet: its manifest is signed again, and θ after it is needed. Another head
+   * may have aggregated it: its contributions are fetched first, however long that takes.
+   */
+  followUnpublished(done: () => void): void {
+    const head = this.#head
+    const { disk, simulation } = head
+    const { phase, round } = head.state
+    if (phase.kind !== 'publish') {
+      done()
+      return
+    }
+    const { entries } = phase.manifest
+    const next = applied(simulation.training, this.starts.get(round)!, entries, (cid) => disk.get(cid))
+    if (next !== null) {
+      this.starts.set(round + 1, next.theta)
+      done()
+      return
+    }
+    const missing = entries
+      .map(({ contribution }) => contribution)
+      .filter((cid) => disk.get(cid) === undefined)
+    const { workers, heads } = simulation
+    const servers = [...head.work.shuffled(workers), ...heads.filter((other) => other !== head)]
+    const got = (cid: CidText, block: Uint8Array) => disk.put(cid, block)
+    fetchBlocks(head, servers, missing, got, () => head.after(500, () => this.followUnpublished(done)))
+  }
+
+  /** Fetches what was revealed, admits, applies; `done` is told when its blocks are on disk. */
+  aggregate(
+    {
+      round,
+      reveals,
+      closesEpoch,
+    }: {
+      readonly round: number
+      readonly closesEpoch: boolean
+      readonly reveals: readonly {
+        readonly worker: WorkerId
+        readonly reveal: { readonly contribution: CidText; readonly tokens: number }
+      }[]
+    },
+    done: (event: Extract<RoundEvent, { kind: 'aggregated' }>) => void,
+  ): void {
+    const head = this.#head
+    const { disk, simulation } = head
+    const { term } = head.state
+    this.#fetch(reveals, (fetched) => {
+      const theta = this.starts.get(round)
+      if (theta === undefined || head.state.term !== term || !head.state.leading) return
+      const submissions = reveals.flatMap(({ worker, reveal: { contribution, tokens } }) => {
+        const bytes = fetched.get(worker)
+        return bytes == null ? [] : [{ worker, contribution, bytes, tokens }]
+      })
+      const absent = reveals.filter(({ worker }) => fetched.get(worker) == null)
+      const moody = simulation.sabotage === 'moody-aggregate' ? theta.map((value) => value + 1) : theta
+      const {
+        admitted,
+        refused,
+        theta: next,
+        stateRoot,
+      } = admittedRound(simulation.training, moody, submissions)
+      for (const { contribution, bytes } of admitted) disk.put(contribution, bytes)
+      const written = closesEpoch ? checkpointBlock(next) : null
+      if (written !== null) disk.put(written.cid, written.block)
+      head.journal.afterSync(() => {
+        this.starts.set(round + 1, next)
+        done({
+          ...{ kind: 'aggregated', round, stateRoot },
+          admitted: admitted.map(({ worker }) => worker),
+          refused: [
+            ...absent.map(({ worker }) => ({ worker, code: 'BLOCK_UNAVAILABLE' })),
+            ...refused.map(({ worker, code }) => ({ worker, code })),
+          ],
+          checkpoint: written?.cid ?? null,
+        })
+      })
+    })
+  }
+
+  /** Each contribution from its author or one other worker; null for what neither gives. */
+  #fetch(reveals: Reveals, finish: (fetched: ReadonlyMap<WorkerId, Uint8Array | null>) => void): void {
+    const head = this.#head
+    const { workers, workerOf } = head.simulation
+    const fetched = new Map<WorkerId, Uint8Array | null>()
+    if (reveals.length === 0) finish(fetched)
+    for (const { worker, reveal } of reveals) {
+      const own = head.disk.get(reveal.contribution)
+      const done = (bytes: Uint8Array | null) => {
+        fetched.set(worker, bytes)
+        if (fetched.size === reveals.length) finish(fetched)
+      }
+      const author = workerOf(worker)
+      const servers = [author, ...workers.filter((other) => other !== author).slice(0, 1)]
+      if (own !== undefined) done(own)
+      else fetchBlock(head, servers, reveal.contribution, done)
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import { admit, type Submission } from '../aggregation/admission.ts'
+import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { stateRoot } from '../aggregation/state-root.ts'
+import { contentId, sha256 } from '../protocol/content-id.ts'
+import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
+import { maxAnnouncementBytes } from '../protocol/limits.ts'
+import { leaderIndex } from '../protocol/term.ts'
+import { decode, encode, type RoundManifest } from '../protocol/wire.ts'
+import type { Training } from './training.ts'
+
+/** Gives a block, or nothing. */
+export type Blocks = (cid: CidText) => Uint8Array | undefined
+
+const signatureOf = (signer: WorkerId, manifest: Uint8Array): Uint8Array => {
+  const digest = sha256(Buffer.concat([Buffer.from(`simulated signature of ${signer}`), manifest]))
+  return Buffer.concat([digest, digest])
+}
+
+/** A manifest's block. A signature is a hash that the simulation lets nobody else compute. */
+export function signedManifest(manifest: RoundManifest, signer: WorkerId): Uint8Array {
+  const bytes = encode('RoundManifest', manifest)
+  return encode('SignedManifest', { manifest: bytes, signer, signature: signatureOf(signer, bytes) })
+}
+
+const opened = new WeakMap<Uint8Array, RoundManifest | null>()
+
+/** The manifest in a block, when the head that led its term signed it. */
+export function openSigned(block: Uint8Array, heads: readonly WorkerId[]): RoundManifest | null {
+  const known = opened.get(block)
+  if (known !== undefined) return known
+  const { manifest: bytes, signer, signature } = decode('SignedManifest', block, maxAnnouncementBytes)
+  const manifest = decode('RoundManifest', bytes, maxAnnouncementBytes)
+  const genuine =
+    signer === heads[leaderIndex(manifest.term)] &&
+    Buffer.compare(signature, signatureOf(signer, bytes)) === 0
+  opened.set(block, genuine ? manifest : null)
+  return genuine ? manifest : null
+}
+
+/** θ after a round: the real aggregation over the real bytes. Null when a contribution is missing. */
+export function applied(
+  { compressor, outerLearningRate }: Training,
+  theta: Float32Array,
+  entries: RoundManifest['entries'],
+  blocks: Blocks,
+): { readonly theta: Float32Array; readonly stateRoot: Hash } | null {
+  const contributions: { bytes: Uint8Array; tokens: number }[] = []
+  for (const { contribution, tokens } of entries) {
+    const bytes = blocks(contribution)
+    if (bytes === undefined) return null
+    contributions.push({ bytes, tokens })
+  }
+  const updates = decodeContributions(compressor, theta.length, contributions)
+  return applyRound(theta, updates, outerLearningRate)
+}
+
+/** What the head does with the submissions of a round: admission, then the outer step. */
+export function admittedRound(
+  { compressor, outerLearningRate }: Training,
+  theta: Float32Array,
+  submissions: readonly Submission[],
+) {
+  const { admitted, refused } = admit(submissions, { compressor, parameterCount: theta.length })
+  return { admitted, refused, ...applyRound(theta, admitted, outerLearningRate) }
+}
+
+/** Every replica writes the same checkpoint after the same round: here a block of θ's bytes. */
+export function checkpointBlock(theta: Float32Array): { readonly cid: CidText; readonly block: Uint8Array } {
+  const block = new Uint8Array(theta.slice().buffer)
+  return { cid: contentId(block, 'raw'), block }
+}
+
+export interface Rebuilt {
+  readonly theta: Float32Array
+  readonly stateRoot: Hash
+  readonly round: number
+  readonly appliedTerm: number
+  /** Oldest first. */
+  readonly manifests: readonly { readonly manifest: RoundManifest; readonly cid: CidText }[]
+  /** θ at the start of each round that was applied on the way, and after the last. */
+  readonly starts: ReadonlyMap<number, Float32Array>
+}
+
+/** What a rebuild still needs, or what it led to, or why it cannot be. */
+export type Rebuilding =
+  | { readonly kind: 'needs'; readonly cids: readonly CidText[] }
+  | { readonly kind: 'broken'; readonly text: string }
+  | { readonly kind: 'rebuilt'; readonly rebuilt: Rebuilt }
+
+/**
+ * Rebuilds θ as of a manifest as worker/catch-up.ts does: back along the chain to the newest checkpoint, then forward
+ * over the contributions, checking signatures, links and roots.
+ */
+export function rebuild(
+  training: Training,
+  newest: CidText | null,
+  heads: readonly WorkerId[],
+  blocks: Blocks,
+  fromTheBeginning = false,
+): Rebuilding {
+  const manifests: { manifest: RoundManifest; cid: CidText }[] = []
+  for (let cid = newest; cid !== null; ) {
+    const block = blocks(cid)
+    if (block === undefined) return { kind: 'needs', cids: [cid] }
+    const manifest = openSigned(block, heads)
+    if (manifest === null) return { kind: 'broken', text: 'a manifest that no head signed' }
+    const after = manifests[0]
+    if (after !== undefined && manifest.round !== after.manifest.round - 1)
+      return { kind: 'broken', text: 'a manifest that does not lead to the next' }
+    manifests.unshift({ manifest, cid })
+    cid = manifest.checkpoint === null || fromTheBeginning ? manifest.parent : null
+  }
+  let theta = training.initialTheta
+  let rest = manifests
+  const first = manifests[0]?.manifest
+  if (first !== undefined && first.checkpoint !== null && !fromTheBeginning) {
+    const block = blocks(first.checkpoint)
+    if (block === undefined) return { kind: 'needs', cids: [first.checkpoint] }
+    theta = new Float32Array(block.slice().buffer)
+    if (stateRoot(theta) !== first.stateRoot) return { kind: 'broken', text: 'a checkpoint of another root' }
+    rest = manifests.slice(1)
+  }
+  const missing = rest.flatMap(({ manifest }) =>
+    manifest.entries.map(({ contribution }) => contribution).filter((cid) => blocks(cid) === undefined),
+  )
+  if (missing.length > 0) return { kind: 'needs', cids: missing }
+  const starts = new Map<number, Float32Array>()
+  for (const { manifest } of rest) {
+    if (stateRoot(theta) !== manifest.baseRoot)
+      return { kind: 'broken', text: `round ${manifest.round} starts from another root` }
+    starts.set(manifest.round, theta)
+    const next = applied(training, theta, manifest.entries, blocks)!
+    if (next.stateRoot !== manifest.stateRoot)
+      return { kind: 'broken', text: `round ${manifest.round} leads to another root` }
+    theta = next.theta
+  }
+  const last = manifests.at(-1)?.manifest
+  const round = last === undefined ? 0 : last.round + 1
+  starts.set(round, theta)
+  return {
+    kind: 'rebuilt',
+    rebuilt: {
+      ...{ theta, stateRoot: stateRoot(theta), round, appliedTerm: last?.term ?? 0, manifests, starts },
+    },
+  }
+}
