@@ -41,7 +41,7 @@ beforeAll(async () => {
   head = await startHead({ home, listen, apiPort: 0, token: joinToken, devnet: false, chain: null })
   const { addresses } = head.ready
   const folder = path.join(home, 'worker')
-  honest = await startWorker({ folder, addresses, listen, token: joinToken, account: null })
+  honest = await startWorker({ folder, addresses, listen, token: joinToken, payout: null })
   honest.life.catch(() => {})
   bearer = `Bearer ${(await readFile(path.join(home, 'head', 'api.token'), 'utf8')).trim()}`
 })
@@ -95,17 +95,17 @@ describe('the API', () => {
     '%s %s: only with the token, only from this host, never from a web page',
     async (...route) => {
       const refusals = [
-        [{}, 'TOKEN_INVALID'],
-        [{ authorization: 'Bearer wrong' }, 'TOKEN_INVALID'],
-        [{ authorization: `${bearer.slice(0, -1)}ä` }, 'TOKEN_INVALID'],
-        [{ authorization: bearer, host: 'murmur.example' }, 'HOST_REFUSED'],
-        [{ authorization: bearer, host: '127.0.0.1.example:80' }, 'HOST_REFUSED'],
-        [{ authorization: bearer, origin: 'http://127.0.0.1' }, 'ORIGIN_REFUSED'],
-        [{ authorization: bearer, origin: 'null' }, 'ORIGIN_REFUSED'],
+        [{}, 401, 'TOKEN_INVALID'],
+        [{ authorization: 'Bearer wrong' }, 401, 'TOKEN_INVALID'],
+        [{ authorization: `${bearer.slice(0, -1)}ä` }, 401, 'TOKEN_INVALID'],
+        [{ authorization: bearer, host: 'murmur.example' }, 403, 'HOST_REFUSED'],
+        [{ authorization: bearer, host: '127.0.0.1.example:80' }, 403, 'HOST_REFUSED'],
+        [{ authorization: bearer, origin: 'http://127.0.0.1' }, 403, 'ORIGIN_REFUSED'],
+        [{ authorization: bearer, origin: 'null' }, 403, 'ORIGIN_REFUSED'],
       ] as const
-      for (const [headers, title] of refusals)
+      for (const [headers, status, title] of refusals)
         expect(await ask(...route, headers)).toMatchObject({
-          status: 401,
+          status,
           body: { title, exit: 'auth', next: expect.stringMatching(/./) },
         })
     },
@@ -130,13 +130,16 @@ describe('the API', () => {
       ['GET', `/api/v1/blocks/${unknown}`],
       ['GET', `/api/v1/runs/${unknown}`],
       ['POST', `/api/v1/runs/${unknown}/stop`],
-      ['DELETE', '/api/v1/status'],
       ['GET', '/api/v2/status'],
     ] as const)
       expect(await ask(method, route)).toMatchObject({
         status: 404,
         body: { title: 'NOT_FOUND', exit: 'usage' },
       })
+    expect(await ask('DELETE', '/api/v1/status')).toMatchObject({
+      status: 405,
+      body: { title: 'METHOD_NOT_ALLOWED' },
+    })
   })
 
   test('a block must be what its CID says, and no longer than any block is', async () => {
@@ -147,7 +150,7 @@ describe('the API', () => {
     expect(await put(Uint8Array.of(1, 2, 4))).toMatchObject({ status: 400, body: { title: 'BLOCK_CORRUPT' } })
     expect(await ask('GET', route)).toMatchObject({ status: 404 })
     const long = new Uint8Array(maxProgramBytes + 1)
-    expect(await put(long)).toMatchObject({ status: 400, body: { title: 'BLOCK_TOO_LONG' } })
+    expect(await put(long)).toMatchObject({ status: 413, body: { title: 'BLOCK_TOO_LONG' } })
     expect(await put(long, { 'transfer-encoding': 'chunked' })).toMatchObject({
       body: { title: 'BLOCK_TOO_LONG' },
     })
@@ -217,7 +220,7 @@ const join = (changed: Partial<Body<'join'>> = {}): Uint8Array =>
     body: {
       kind: 'join',
       ...{ agent: 'x', engineClass: 'x', addresses: [], payout: '', payoutBinding: new Uint8Array() },
-      token: joinToken,
+      ...{ token: joinToken, incarnation: new Uint8Array(16), protocolMin: 1, protocolMax: 1, node: null },
       ...changed,
     },
   })
@@ -227,6 +230,7 @@ const heartbeat = (changed: Partial<Body<'heartbeat'>> = {}): Uint8Array =>
       kind: 'heartbeat',
       ...{ run: '', phase: 'idle', round: 0, step: 0, lossNats: 0, tokensPerSecond: 0 },
       ...{ sentBytes: 0, receivedBytes: 0, outstanding: new Uint8Array(), error: '' },
+      ...{ term: 0, newest: null, draining: false, node: null },
       ...changed,
     },
   })
@@ -290,7 +294,7 @@ describe('strangers', () => {
   test('a worker with a wrong token, and one that is told of no head', async () => {
     const start = async (addresses: string[], token: string) => {
       const folder = path.join(home, 'late')
-      const worker = await startWorker({ folder, addresses, listen: [], token, account: null })
+      const worker = await startWorker({ folder, addresses, listen: [], token, payout: null, firstJoinMs: 0 })
       return await worker.life.catch((error) => error).finally(() => worker.stop())
     }
     const [address] = head.ready.addresses

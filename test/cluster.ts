@@ -57,6 +57,8 @@ export interface Cluster extends AsyncDisposable {
   watch<T>(run: RunId, what: string, look: (report: RunReport) => T | Promise<T>): Promise<Found<T>>
   /** The last report of a run, once it is over and every worker has claimed. */
   finished(run: RunId): Promise<RunReport>
+  /** What the head and the workers have logged so far. */
+  log(): string
   /** Ends every node; the state folder stays until the cluster is disposed of. */
   close(): Promise<void>
 }
@@ -99,6 +101,7 @@ export async function startCluster({ paid }: { readonly paid: boolean }): Promis
       chain: chain?.config ?? null,
       watch,
       close,
+      log: () => lines.join('\n'),
       addWorker: async (tampering = {}) => {
         const account = devAccount(devRoles.firstWorker + workers)
         const name = `worker-${++workers}`
@@ -171,7 +174,7 @@ async function startWorker(
   )
   const store = await openStore(folder, { libp2p: network.libp2p, clock })
   const node = new WorkerNode(
-    { addresses, token: '', account, agent: 'murmur/test' },
+    { addresses, token: '', payout: { account }, agent: 'murmur/test' },
     {
       network: tampering.network?.(network) ?? network,
       store,

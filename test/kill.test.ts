@@ -117,6 +117,6 @@ function devAccountOf(payout: string): number {
 /** The sum of the epochs in which nothing of a worker's was refuted: one that is gone cannot serve an auditor. */
 function dueOf(report: RunReport, id: RunReport['workers'][number]['id']): bigint {
   return report.epochs
-    .filter(({ audits }) => !audits.some(({ worker, outcome }) => worker === id && outcome === 'refuted'))
+    .filter(({ audits }) => !audits.some(({ worker, outcome }) => worker === id && outcome !== 'verified'))
     .reduce((sum, { epoch }) => sum + shareOf(report, id, epoch, perEpochWei), 0n)
 }

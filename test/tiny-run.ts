@@ -10,7 +10,7 @@ const tinyRun = {
   name: 'tiny',
   model: { layers: 1, width: 16, heads: 2, context: 16 },
   train: { batch: 2, innerSteps: 6, roundsPerEpoch: 2, epochs: 2, learningRate: 0.01, warmupSteps: 4 },
-  workers: { min: 3, quorum: 0.5 },
+  workers: { min: 3, quorum: 0.5, adaptive: false },
   audit: { roundsPerEpoch: 1000, segments: 3 },
   timing: { commitGraceMs: 10_000, revealTimeoutMs: 4_000, fetchTimeoutMs: 4_000 },
 } as const
