@@ -4,7 +4,7 @@ import { parseRunFile, runFileJsonSchema } from '../protocol/run-spec.ts'
 
 /** The part of JSON Schema (draft 2020-12) that the run file's schema uses; more than that is refused. */
 const keySchema = z.strictObject({
-  type: z.enum(['string', 'integer', 'number', 'null']).optional(),
+  type: z.enum(['string', 'integer', 'number', 'boolean', 'null']).optional(),
   default: z.unknown().optional(),
   description: z.string().optional(),
   const: z.unknown().optional(),
@@ -14,6 +14,10 @@ const keySchema = z.strictObject({
   minimum: z.number().optional(),
   maximum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
+  enum: z.array(z.string()).optional(),
+  get anyOf() {
+    return z.array(keySchema).optional()
+  },
 })
 const sectionSchema = z.object({
   type: z.literal('object'),
@@ -31,6 +35,10 @@ const fileSchema = z.object({
 type Key = z.output<typeof keySchema>
 type Section = z.output<typeof sectionSchema>
 
+/** A section that takes several forms; a key that does has no forms with keys of their own. */
+const isChoice = (value: Key | z.output<typeof choiceSchema>): value is z.output<typeof choiceSchema> =>
+  value.anyOf?.some((form) => 'properties' in form) === true
+
 /** The whole text of docs/run-file.md. Throws a ZodError when the schema holds what this page cannot say. */
 export function renderRunFilePage(): string {
   const { properties } = fileSchema.parse(runFileJsonSchema())
@@ -42,8 +50,8 @@ export function renderRunFilePage(): string {
     'A run file (`run.yaml`) says what to train. Every key is optional; an empty file is a run. Unknown keys are errors.',
     '`murmur run run.yaml --set train.seed=7` changes one key for one submission. Further rules that no single key can',
     'say: `model.width` is a multiple of `model.heads`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
-    'at most `workers.max`; the manifest of `workers.max` workers with `audit.segments` segments fits into a gossip message',
-    '(docs/limits.md): six segments with 32 workers, more with fewer. A path in `data.file` that is relative starts at the folder the command is run in.',
+    'at most `workers.target`, and that at most `workers.max`. A path in `data.file` that is relative starts at the folder of',
+    'the run file. `murmur plan run.yaml` says what a run takes, and which nodes fit it, before anything starts.',
     '',
     'The submitted form (the run spec, docs/protocol.md) has the same sections with every default filled in.',
     '',
@@ -52,7 +60,7 @@ export function renderRunFilePage(): string {
   const sections: string[] = []
   for (const [name, value] of Object.entries(properties)) {
     if ('properties' in value) sections.push(...section(name, value))
-    else if ('anyOf' in value) sections.push(...choice(name, value))
+    else if (isChoice(value)) sections.push(...choice(name, value))
     else keys.push([name, value])
   }
   lines.push('## Top level', '', ...table(keys), ...sections, '## Every default', '', '```yaml')
@@ -109,6 +117,10 @@ const initial = (key: Key): string => (key.default === undefined ? '' : `\`${JSO
 
 /** What a key takes, in words: its type, its bounds, its pattern. */
 function bounds(key: Key): string {
+  if (key.anyOf !== undefined) return key.anyOf.map((form) => form.description ?? bounds(form)).join(', or ')
+  if (key.enum !== undefined) return key.enum.map((value) => `\`${value}\``).join(', ')
+  if (key.type === 'null') return '`null`'
+  if (key.type === 'boolean') return '`true`, `false`'
   if (key.const !== undefined) return `\`${JSON.stringify(key.const)}\``
   if (key.type === 'string') {
     if (key.pattern !== undefined) return `text like \`${key.pattern}\``
