@@ -30,7 +30,9 @@ async function repeated<T>(measure: () => Promise<T>): Promise<T[]> {
   return found
 }
 
-const ray = async () => (given['no-ray'] ? null : await rayEnvironment(given.ray, say))
+// Node reads `--no-ray` as `ray: false` too.
+const withoutRay = given['no-ray'] || (typeof given.ray !== 'string' && given.ray !== undefined)
+const ray = async () => (withoutRay ? null : await rayEnvironment(given.ray, say))
 
 /** Each of these says what it measured. */
 const sections: Readonly<Record<string, () => Promise<void>>> = {
