@@ -47,11 +47,9 @@ beforeAll(async () => {
   const prepared = await prepareRun(parseRunFile(value, 'the test’s run'))
   run = prepared.run
   await submitRun(api, prepared)
-  // The worker has everything of the run and asks for work; its escrow is open.
-  await until(async () => {
-    const node = (await api.status()).nodes[0]
-    return node?.phase === 'ready' && (await report())?.escrow?.funded === '0'
-  })
+  // The escrow is open, and the worker that is there has not been given a place.
+  await until(async () => (await report())?.escrow?.funded === '0')
+  expect((await api.status()).nodes.map(({ phase, run: given }) => [phase, given])).toEqual([['idle', null]])
 })
 afterAll(async () => {
   await worker.stop()

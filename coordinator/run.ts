@@ -496,7 +496,8 @@ export class RunCoordinator {
 
   #failWith(error: unknown): void {
     if (this.#stage === 'over') return
-    if (error instanceof StoppedUnfunded) {
+    // What waited throws an AbortError of its own: why is the reason that the signal gave.
+    if (this.#abort.signal.reason instanceof StoppedUnfunded) {
       this.#log.endedAt ??= this.#dependencies.clock.now()
       this.#epochs.afterwards(async () => {
         await this.#escrow?.close().catch((cause: unknown) => this.#fault(cause))
