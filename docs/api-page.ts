@@ -87,12 +87,12 @@ a second subprotocol, \`murmur.v1.token.<token>\`, which stays out of URLs and l
 
 Each message is a JSON text:
 
-| type        | when                                                                | fields                                     |
-| ----------- | ------------------------------------------------------------------- | ------------------------------------------ |
-| \`hello\`     | first                                                               | \`version\`, \`newest\`, \`oldest\`, \`heartbeatMs\` |
-| \`gap\`       | events after \`since\` are not kept any more                          | \`newest\`                                   |
-| \`event\`     | something happened                                                  | an Event                                   |
-| \`heartbeat\` | every \`heartbeatMs\` (10 s), with a ping; no pong by the next one ends it | \`newest\`                                   |
+| type        | when                                                                     | fields                                       |
+| ----------- | ------------------------------------------------------------------------ | -------------------------------------------- |
+| \`hello\`     | first                                                                    | \`version\`, \`newest\`, \`oldest\`, \`heartbeatMs\` |
+| \`gap\`       | events after \`since\` are not kept any more                               | \`newest\`                                     |
+| \`event\`     | something happened                                                       | an Event                                     |
+| \`heartbeat\` | every \`heartbeatMs\` (10 s), with a ping; no pong by the next one ends it | \`newest\`                                     |
 
 - Sequence numbers rise by one. After a disconnection, connect with the last one that was read as \`since\`: nothing that is kept
   is missed or repeated. \`since=0\` replays all that is kept (10,000 events); without it the stream begins now. A head that was
