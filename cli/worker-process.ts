@@ -7,6 +7,7 @@ import { createNetwork, type Libp2pNetwork } from '../network/node.ts'
 import { openPeerCache } from '../network/peer-cache.ts'
 import type { ReservationProgress } from '../network/reservations.ts'
 import { errorText } from '../protocol/errors.ts'
+import { lineProbeBytes } from '../protocol/limits.ts'
 import type { Engine } from '../worker/engine/engine.ts'
 import { threadedOrtCpuEngine } from '../worker/engine/threaded-engine.ts'
 import type { Payout } from '../worker/head-link.ts'
@@ -47,8 +48,6 @@ export interface WorkerProcess {
 
 /** About half a second of work, so that a node that joins is measured before its first run. */
 const measuredSteps = 4
-/** Each way; a run's whole traffic is a few megabytes, and this should not be most of it. */
-const measuredBytes = 128 * 1024
 
 /** Wires a worker: network, embedded IPFS, engine, and what it offers. */
 export async function startWorker(options: WorkerProcessOptions): Promise<WorkerProcess> {
@@ -138,7 +137,7 @@ async function learnLine(
     const head = addresses
       .map((address) => peerOf(parseAddress(address)))
       .find((peer) => peer && connected.has(peer))
-    if (head !== undefined) offer.improve(await network.measure(head, signal, { bytes: measuredBytes }))
+    if (head !== undefined) offer.improve(await network.measure(head, signal, { bytes: lineProbeBytes }))
   } catch (error) {
     if (!signal.aborted) log('LINE_UNKNOWN', errorText(error))
   }

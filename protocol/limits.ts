@@ -41,3 +41,6 @@ export const maxShardBytes = 16 * 1024 * 1024
 
 /** One worker's local state or one contribution may be at most this: 256 M parameters in bf16, three vectors. */
 export const maxStateBlockBytes = 1536 * 1024 * 1024
+
+/** What a worker that has joined sends and receives once to measure its line: small beside a run's few megabytes. */
+export const lineProbeBytes = 128 * 1024

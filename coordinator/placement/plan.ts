@@ -1,5 +1,6 @@
 import { gptParameterCount } from '../../program/memory.ts'
 import { defaultModel } from '../../program/model-spec.ts'
+import { lineProbeBytes } from '../../protocol/limits.ts'
 import type { RunFile } from '../../protocol/run-spec.ts'
 import { localStateBytes } from '../../verification/local-state.ts'
 import { candidate, feasibility } from './feasibility.ts'
@@ -58,7 +59,7 @@ export interface Plan {
   readonly innerSteps: { readonly perWorkerRound: number; readonly total: number }
   readonly contributionBytes: number
   readonly perWorkerRound: Traffic
-  /** Of one worker over the run, before its first round and for audits included. */
+  /** Of one worker over the run: what it measures its line with, what it trains and what auditors ask of it included. */
   readonly perWorker: Traffic & { readonly setUpBytes: number; readonly auditBytes: number }
   readonly total: Traffic
   /** Bytes of fp32 ring all-reduce after every inner step over ours, a round. Null for one worker. */
@@ -153,8 +154,8 @@ function wholeRun(
   return {
     setUpBytes: Math.round(setUpBytes),
     auditBytes: Math.round(auditBytes),
-    upBytes: Math.round(rounds * round.upBytes + auditBytes),
-    downBytes: Math.round(rounds * round.downBytes + setUpBytes),
+    upBytes: Math.round(rounds * round.upBytes + auditBytes + lineProbeBytes),
+    downBytes: Math.round(rounds * round.downBytes + setUpBytes + lineProbeBytes),
   }
 }
 
