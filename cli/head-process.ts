@@ -18,7 +18,7 @@ import { type LogFile, openLogFile } from '../coordinator/journal/log-file.ts'
 import { Mirror } from '../coordinator/journal/mirror.ts'
 import { HeadMetrics } from '../coordinator/metrics/head-metrics.ts'
 import { RunMetrics } from '../coordinator/metrics/run-metrics.ts'
-import type { OpenRunDependencies } from '../coordinator/open-run.ts'
+import { type OpenRunDependencies, ownOrFetched } from '../coordinator/open-run.ts'
 import { unlimited } from '../coordinator/placement/views.ts'
 import { recover } from '../coordinator/recovery.ts'
 import { openRunArchive } from '../coordinator/run-archive.ts'
@@ -248,11 +248,9 @@ function stakeOf(
 function auditorsOf(network: Libp2pNetwork, store: Store): OpenRunDependencies['createAuditor'] {
   const engine = threadedOrtCpuEngine()
   return async (run, facts) => {
-    const context = await loadRunContext(run, async (cid) => {
-      const bytes = await store.blocks.get(cid)
-      if (bytes === undefined) throw new Error(`block ${cid} is gone from the store`)
-      return bytes
-    })
+    const context = await loadRunContext(run, (cid, maxBytes) =>
+      ownOrFetched(cid, maxBytes, { store, network }),
+    )
     return new Auditor({ ...facts, context, engine, network, blocks: store.blocks })
   }
 }

@@ -1,6 +1,7 @@
 import { readRunModel } from '../program/run-model.ts'
 import { errorText, MurmurError } from '../protocol/errors.ts'
 import { cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
+import { maxMetadataBlockBytes } from '../protocol/limits.ts'
 import type { ClusterReport, RunReport } from '../protocol/report.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import type { HeadReply, HeadRequest, PeerAddresses } from '../protocol/wire.ts'
@@ -21,7 +22,7 @@ import {
   maxClusterMembers,
   silent,
 } from './members.ts'
-import { blockOf, type OpenRunDependencies, openRun } from './open-run.ts'
+import { blockOf, type OpenRunDependencies, openRun, ownOrFetched } from './open-run.ts'
 import type { Pending } from './placement/pending.ts'
 import { place } from './placement/place.ts'
 import type { Quotas } from './placement/views.ts'
@@ -78,6 +79,9 @@ export class Head implements HeadControl, Leader {
   #members: MutableMembers
   #assigned = new Map<WorkerId, RunId>()
   #pending: ReadonlyMap<RunId, Pending> = new Map()
+  /** Of runs whose spec is not here yet. */
+  #unread = new Map<RunId, readonly RunRecord[]>()
+  #readAgainAtMs = 0
   #opening: Promise<void> = Promise.resolve()
   #compacting: Promise<void> = Promise.resolve()
   /** Journaled since it was last compacted. */
@@ -115,19 +119,30 @@ export class Head implements HeadControl, Leader {
 
   /** Goes on with every run that the journal tells of. */
   async start({ runs }: Recovered): Promise<void> {
-    const { network, clock, store } = this.#dependencies
+    const { network, clock } = this.#dependencies
     this.#unsubscribe = network.onDisconnect((peer) => {
       this.#members = disconnected(this.#members, peer, clock.now())
     })
-    for (const [run, records] of runs) {
-      const [submitted] = records
-      if (submitted?.kind !== 'submitted') continue
-      const spec = decodeRunSpec(await blockOf(store, cidText(run)))
-      this.#enter(run, spec, records, submitted)
-    }
+    this.#unread = new Map(runs)
+    await this.#readSpecs()
     this.#openNext()
     await this.#opening
     this.#timer = setInterval(() => this.#look(), lookMs)
+  }
+
+  /** A head that took over may not have every spec yet: those that are missing are asked for again. */
+  async #readSpecs(): Promise<void> {
+    for (const [run, records] of this.#unread) {
+      const [submitted] = records
+      try {
+        const bytes = await ownOrFetched(cidText(run), maxMetadataBlockBytes, this.#dependencies)
+        if (submitted?.kind === 'submitted') this.#enter(run, decodeRunSpec(bytes), records, submitted)
+        this.#unread.delete(run)
+      } catch (error) {
+        this.#dependencies.log('RUN_NOT_OPENED', errorText(error), { run })
+      }
+    }
+    this.#readAgainAtMs = this.#dependencies.clock.now() + reopenMs
   }
 
   async stop(): Promise<void> {
@@ -429,6 +444,12 @@ export class Head implements HeadControl, Leader {
       )
     )
       this.#openNext()
+    if (this.#unread.size > 0 && now >= this.#readAgainAtMs) {
+      // Until it is done: a peer may take its time to say that it has nothing.
+      this.#readAgainAtMs = Number.POSITIVE_INFINITY
+      this.#opening = this.#opening.then(() => this.#readSpecs())
+      this.#openNext()
+    }
     this.#place()
     for (const entry of this.#entries.values()) {
       const { coordinator } = entry
@@ -500,7 +521,7 @@ export class Head implements HeadControl, Leader {
       return this.#beat(told.assignment(peer), told.announcementFor(peer, body), asked)
     if (coordinator !== null)
       return this.#beat(coordinator.assignment(peer), coordinator.announcementFor(peer, body), asked)
-    const opening = this.#entries.get(run as RunId)?.coordinator === null
+    const opening = this.#entries.get(run as RunId)?.coordinator === null || this.#unread.has(run as RunId)
     return this.#beat(opening ? null : this.#lastAssignmentOf(peer), new Uint8Array(), asked, opening)
   }
 

@@ -9,6 +9,7 @@ import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
+import { maxMetadataBlockBytes, maxProgramBytes } from '../protocol/limits.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { emptyLocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
@@ -61,8 +62,9 @@ export async function openRun(
   dependencies: OpenRunDependencies,
 ): Promise<RunCoordinator> {
   const { network, store, clock, chain, journal, members, createAuditor, deposed } = dependencies
-  const spec = decodeRunSpec(await blockOf(store, cidText(run)))
-  const model = readRunModel(await blockOf(store, spec.programs.training))
+  const fetch = (cid: CidText, maxBytes: number) => ownOrFetched(cid, maxBytes, dependencies)
+  const spec = decodeRunSpec(await fetch(cidText(run), maxMetadataBlockBytes))
+  const model = readRunModel(await fetch(spec.programs.training, maxProgramBytes))
   const log = new RunLog(run)
   log.setRules(rulesOf(run, spec, model))
   const keep = async (cid: CidText, block: Uint8Array) => {
@@ -81,14 +83,6 @@ export async function openRun(
   // Audits begin at the start of the rounds whose epochs are not settled yet.
   const unsettled = log.unsettled()[0]
   const from = unsettled === undefined ? undefined : log.book.manifestsOf(unsettled.epoch)[0]?.round
-  const fetch = async (cid: CidText, maxBytes: number): Promise<Uint8Array> => {
-    const own = await store.blocks.get(cid)
-    if (own !== undefined) return own
-    const signal = AbortSignal.timeout(fetchTimeoutMs)
-    const bytes = await network.fetchBlock(network.connectedPeers(), cid, { signal, maxBytes })
-    await store.blocks.put(cid, bytes)
-    return bytes
-  }
   const rebuilt = await rebuild(
     log.state.parent,
     history,
@@ -149,6 +143,20 @@ export async function openRun(
     },
   )
   return coordinator
+}
+
+/** A block of this head, else of whoever is connected: what a head that took over did not have yet. */
+export async function ownOrFetched(
+  cid: CidText,
+  maxBytes: number,
+  { store, network }: Pick<OpenRunDependencies, 'store' | 'network'>,
+): Promise<Uint8Array> {
+  const own = await store.blocks.get(cid)
+  if (own !== undefined) return own
+  const signal = AbortSignal.timeout(fetchTimeoutMs)
+  const bytes = await network.fetchBlock(network.connectedPeers(), cid, { signal, maxBytes })
+  await store.blocks.put(cid, bytes)
+  return bytes
 }
 
 /** @throws MurmurError BLOCK_MISSING */

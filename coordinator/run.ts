@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { contentId } from '../protocol/content-id.ts'
 import { invariant, isMurmurError, type Verdict } from '../protocol/errors.ts'
 import type { Address, CidText, RunId, WorkerId } from '../protocol/ids.ts'
@@ -25,6 +26,7 @@ import { type RunMoney, Settlement } from './settlement.ts'
 import { adoptFromWorkers, followRound } from './takeover.ts'
 
 const tickMs = 200
+const chainRetryMs = 5_000
 
 export interface RunOptions {
   readonly run: RunId
@@ -171,7 +173,14 @@ export class RunCoordinator {
 
   /** Begins, or goes on from where its log ends: waits for the money where the run pays, then forms. Returns at once. */
   lead(term: number, heads: readonly WorkerId[]): void {
-    void this.#lead(term, heads).catch((error: unknown) => this.#failWith(error))
+    void this.#lead(term, heads).catch((error: unknown) => {
+      // It fails as a run that is led does: its workers are told, and its end is journaled.
+      if (!this.#leads && !this.#abort.signal.aborted && !this.#isSuperseded(error)) {
+        this.#leads = true
+        this.#dispatch({ kind: 'lead', term, heads })
+      }
+      this.#failWith(error)
+    })
   }
 
   async #lead(term: number, heads: readonly WorkerId[]): Promise<void> {
@@ -183,11 +192,13 @@ export class RunCoordinator {
       () => {},
     )
     const first = this.#state.term === 0
-    if (this.#escrow !== null) {
-      await this.#escrow.open(run, spec, clock.now())
+    const escrow = this.#escrow
+    if (escrow !== null) {
+      await this.#onceReached(() => escrow.open(run, spec, clock.now()))
       // Whoever led before, a process of this very head included, can settle nothing from here on.
-      if (!first && !isOver(this.#state)) this.#chainTerm = await this.#escrow.takeLease(term)
-      await this.#escrow.funded(this.#abort.signal)
+      if (!first && !isOver(this.#state))
+        this.#chainTerm = await this.#onceReached(() => escrow.takeLease(term))
+      await escrow.funded(this.#abort.signal)
       if (first) notes.note('FUNDED', null, null, 'the escrow holds what the run can pay')
       this.#stage = 'rounds'
     }
@@ -200,6 +211,20 @@ export class RunCoordinator {
     this.#waiting.clear()
   }
 
+  /** A chain that is away is waited for: nothing is lost by leading later. */
+  async #onceReached<T>(call: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await call()
+      } catch (error) {
+        this.#abort.signal.throwIfAborted()
+        if (!isMurmurError(error, 'RPC_UNREACHABLE')) throw error
+        this.#dependencies.notes.note(error.code, null, null, `${error.message}; trying again`)
+        await sleep(chainRetryMs, undefined, { signal: this.#abort.signal })
+      }
+    }
+  }
+
   /** Before it leads in another's place: what workers hold and the log lacks. */
   async #adopt(heads: readonly WorkerId[]): Promise<void> {
     const { clock, journal, notes } = this.#dependencies
@@ -208,7 +233,7 @@ export class RunCoordinator {
       heads,
       signal: this.#abort.signal,
       told: this.#newest,
-      closedOnChain: (await this.#escrow?.epochsClosed()) ?? 0,
+      closedOnChain: await this.#onceReached(async () => (await this.#escrow?.epochsClosed()) ?? 0),
       adopt: (manifests) => {
         const now = clock.now()
         const event = { kind: 'adopt', manifests } as const

@@ -1,0 +1,102 @@
+import { expect, test, vi } from 'vitest'
+import type { Escrow } from '../chain/escrow-port.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import { aRun, hashOf, peer } from '../protocol/fixtures/names.ts'
+import type { BlockStore, Network } from '../protocol/ports.ts'
+import type { RunSpec } from '../protocol/run-spec.ts'
+import type { HeadRecord } from './journal/record.ts'
+import { HeadReplica } from './replica.ts'
+import { rules } from './round/fixtures/virtual-head.ts'
+import { type RunAuditor, RunCoordinator, type RunDependencies } from './run.ts'
+import { RunLog } from './run-log.ts'
+import { RunNotes } from './run-notes.ts'
+
+/* A paid run between its submission and its first round, over an escrow whose answers a test writes. */
+
+const address = `0x${'11'.repeat(20)}` as const
+const account = { funded: 0n, refunded: 0n, reserved: 0n, claimed: 0n, unspent: 0n }
+const state = { ended: false, epochs: 2, epochsSettled: 0, epochsClosed: 0 }
+const failure = (code: string) => new MurmurError(code, { message: code, next: 'none' })
+
+function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
+  const records: HeadRecord[] = []
+  const finished: string[] = []
+  const log = new RunLog(aRun)
+  log.setRules(rules)
+  const clock = { now: () => 0 }
+  const members = () => new Map()
+  const fake = {
+    createRun: async () => ({}),
+    accounting: async () => account,
+    run: async () => state,
+    finish: async () => void finished.push('finish'),
+    claims: async () => [],
+    ...escrow,
+  } as unknown as Escrow
+  const run = new RunCoordinator(
+    {
+      run: aRun,
+      spec: { name: 'x', train: { epochs: 2 }, audit: { roundsPerEpoch: 1 } } as unknown as RunSpec,
+      ...{ parameterCount: 1, programMemoryBytes: 1 },
+      money: {
+        ...{ escrow: fake, epochReward: 100n, rpcUrl: '', chainId: 1, token: address },
+        context: { chainId: 1, escrow: address, escrowRun: hashOf('run') },
+      },
+    },
+    {
+      ...{ clock, log, members },
+      network: {
+        self: peer(0),
+        subscribe: async () => {},
+        unsubscribe: () => {},
+        publish: async () => {},
+      } as Partial<Network> as Network,
+      blocks: {} as BlockStore,
+      replica: new HeadReplica(new Map([[0, new Float32Array(1)]]), {} as never),
+      auditor: {
+        evaluate: async () => 1,
+        sample: async () => '',
+        close: async () => {},
+      } as Partial<RunAuditor> as RunAuditor,
+      journal: {
+        append: (record: HeadRecord) => records.push(record),
+        durable: async () => {},
+        compact: async () => {},
+      },
+      notes: new RunNotes({ log, clock, members, line: () => {} }),
+      deposed: () => {},
+    } satisfies RunDependencies,
+  )
+  run.lead(8, [peer(0)])
+  return { run, finished, records }
+}
+
+test('a run that is stopped before it is funded is over, and its escrow closed', async () => {
+  const { run, finished } = opened({})
+  await vi.waitFor(() => expect(run.pending).toContain('the escrow holds 0 of 200 wei'))
+  run.stop('stopped by its owner')
+  await run.finished
+  expect([run.phase, run.error, finished]).toEqual(['stopped', null, ['finish']])
+})
+
+test('an escrow that refuses fails the run, in its journal too', async () => {
+  const { run, records } = opened({
+    createRun: async () => Promise.reject(failure('TX_REVERTED')),
+    run: async () => ({ ...state, ended: true }),
+  })
+  await run.finished
+  expect([run.phase, run.error?.code]).toEqual(['failed', 'TX_REVERTED'])
+  expect(records.map((record) => (record.kind === 'round' ? record.event.kind : record.kind))).toEqual(
+    expect.arrayContaining(['lead', 'fail']),
+  )
+})
+
+test('a chain that is away is waited for', { timeout: 30_000 }, async () => {
+  let away = 1
+  const { run } = opened({
+    createRun: async () => (away-- > 0 ? Promise.reject(failure('RPC_UNREACHABLE')) : {}),
+    accounting: async () => ({ ...account, funded: 200n }),
+  })
+  await vi.waitFor(() => expect([away, run.phase]).toEqual([-1, 'forming']), { timeout: 25_000 })
+  await run.close()
+})
