@@ -58,7 +58,7 @@ export async function checkEngine(host: NodeOffer, folder: string): Promise<read
 
 /** Whether a replica of the run's model fits into what memory is free. */
 export function checkMemory({ name, model, train }: RunFile): Check {
-  const needed = estimateMemory({ ...model, batch: train.batch })
+  const needed = estimateMemory(model, train.batch)
   const free = process.availableMemory()
   const found = `${gigabytes(needed.totalBytes)} for the model of ${name} (${needed.parameterCount.toLocaleString('en')} parameters), ${gigabytes(free)} free`
   return needed.totalBytes <= free
@@ -71,7 +71,7 @@ export function checkMemory({ name, model, train }: RunFile): Check {
  * error feedback, to be served to auditors; and two checkpoints in fp32.
  */
 export function checkDisk(host: NodeOffer, { name, model, train, audit }: RunFile): Check {
-  const { parameterCount } = estimateMemory({ ...model, batch: train.batch })
+  const { parameterCount } = estimateMemory(model, train.batch)
   const boundaries = 2 * train.roundsPerEpoch * (audit.segments + 2)
   const needed = parameterCount * (boundaries * 2 * 4 + 2 * 4)
   const found = `${gigabytes(needed)} for two epochs of ${name}, ${gigabytes(host.diskBytes)} free`

@@ -74,7 +74,7 @@ export async function evalCommand(name: string | undefined, options: EvalCommand
       let sum = 0
       for (const batch of batches) {
         signal.throwIfAborted()
-        sum += await session.evaluate(theta, batch)
+        sum += (await session.evaluate(theta, batch)).lossNats
       }
       const lossNats = sum / batches.length
       const bitsPerByte = lossNats / Math.LN2

@@ -1,6 +1,5 @@
 import { reportedNode } from '../coordinator/placement/node-views.ts'
 import { type Plan, type PlanInput, planRun } from '../coordinator/placement/plan.ts'
-import { estimateMemory } from '../program/memory.ts'
 import { readRunModel } from '../program/run-model.ts'
 import { exitCodes, isMurmurError } from '../protocol/errors.ts'
 import { cidText } from '../protocol/ids.ts'
@@ -25,13 +24,13 @@ export async function planCommand(file: string, options: PlanOptions): Promise<v
 /** What building its programs and cutting its data tells of a run. */
 export function planInput(file: RunFile, { run, spec, blocks }: PreparedRun): Omit<PlanInput, 'nodes'> {
   const bytesOf = (cid: string): number => blocks.get(cidText(cid))!.length
-  const { parameterCount, moments } = readRunModel(blocks.get(spec.programs.training)!)
+  const { parameterCount, moments, memoryBytes } = readRunModel(blocks.get(spec.programs.training)!)
   const { shards } = parseDataManifest(blocks.get(spec.data)!)
   return {
     file,
     parameterCount,
     moments,
-    programMemoryBytes: estimateMemory({ ...file.model, batch: file.train.batch }).totalBytes,
+    programMemoryBytes: memoryBytes,
     sharedBytes: bytesOf(run) + bytesOf(spec.programs.training) + bytesOf(spec.data),
     shardBytes: shards.map(({ cid }) => bytesOf(cid)),
     epochRewardWei: spec.reward === null ? null : BigInt(spec.reward.perEpochWei),

@@ -21,7 +21,7 @@ export async function requireFeasible(
   { run, spec }: Pick<PreparedRun, 'run' | 'spec'>,
   now: () => number = Date.now,
 ): Promise<void> {
-  const { totalBytes } = estimateMemory({ ...spec.model, batch: spec.train.batch })
+  const { totalBytes } = estimateMemory(spec.model, spec.train.batch)
   for (;;) {
     const { nodes, runs, startedAt } = await api.status()
     if (runs.some((known) => known.run === run)) return

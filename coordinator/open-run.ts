@@ -4,7 +4,6 @@ import { stateRoot } from '../aggregation/state-root.ts'
 import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts'
 import { type History, rebuild } from '../checkpoints/rebuild.ts'
 import type { Store } from '../checkpoints/store.ts'
-import { estimateMemory } from '../program/memory.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -105,7 +104,7 @@ export async function openRun(
       run,
       spec,
       parameterCount: model.parameterCount,
-      programMemoryBytes: estimateMemory({ ...spec.model, batch: spec.train.batch }).totalBytes,
+      programMemoryBytes: model.memoryBytes,
       money: chain === null ? null : moneyOf(run, spec, chain),
     },
     {
@@ -170,7 +169,7 @@ export async function blockOf(store: Store, cid: CidText): Promise<Uint8Array> {
 
 function rulesOf(
   run: RunId,
-  { train, averaging, workers, timing, audit, model: shape }: RunSpec,
+  { train, averaging, workers, timing, audit }: RunSpec,
   model: RunModel,
 ): RoundRules {
   const ours = averagingOf({ averaging, train })
@@ -183,7 +182,7 @@ function rulesOf(
     innerSteps: train.innerSteps,
     adaptive: workers.adaptive,
     eager: ours.eager,
-    tokensPerStep: train.batch * shape.context,
+    tokensPerStep: model.tokensPerStep,
     minWorkers: workers.min,
     maxWorkers: workers.max,
     quorum: workers.quorum,

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { assert, expect, test } from 'vitest'
 import { checkProgram } from './check-program.ts'
 import { buildTrainingProgram } from './training-program.ts'
 
@@ -13,6 +13,7 @@ test.each([
   ['a deep model', { layers: 12 }],
 ])('the estimate covers what is alive at once, without crying wolf: %s', (_, change) => {
   const { training, memory } = buildTrainingProgram({ ...base, ...change })
+  assert(memory !== null)
   const alive = checkProgram(training).peakBytes + memory.stateBytes / 2
   expect(memory.totalBytes).toBeGreaterThan(alive)
   expect(memory.totalBytes).toBeLessThan(alive * 3)

@@ -1,6 +1,8 @@
 import { MurmurError } from '../protocol/errors.ts'
-import type { ModelSpec } from './model-spec.ts'
-import { gptVocabulary } from './presets/gpt.ts'
+import type { GptShape } from './presets/gpt.ts'
+
+/** Tokens are bytes. */
+const vocabulary = 256
 
 /** Bytes to train one replica, known before anything is built. Doubles: absurd specs give absurd numbers, not overflow. */
 export interface MemoryEstimate {
@@ -13,9 +15,13 @@ export interface MemoryEstimate {
 }
 
 /** Parameters of a GPT, without laying them out: a spec may ask for more layers than fit into a table. */
-export function gptParameterCount({ layers, width, context }: ModelSpec): number {
+export function gptParameterCount({
+  layers,
+  width,
+  context,
+}: Pick<GptShape, 'layers' | 'width' | 'context'>): number {
   const layer = 12 * width * width + 10 * width - width
-  return layers * layer + (2 * gptVocabulary + context + 2) * width
+  return layers * layer + (2 * vocabulary + context + 2) * width
 }
 
 /**
@@ -23,11 +29,11 @@ export function gptParameterCount({ layers, width, context }: ModelSpec): number
  * keeps for the backward pass, for each of B·T rows: 26 vectors of the width and 3 attention rows a layer, and 4 rows
  * of logits. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
  */
-export function estimateMemory(spec: ModelSpec): MemoryEstimate {
-  const { layers, width, heads, context, batch } = spec
-  const parameterCount = gptParameterCount(spec)
+export function estimateMemory(shape: GptShape, batch: number): MemoryEstimate {
+  const { layers, width, heads, context } = shape
+  const parameterCount = gptParameterCount(shape)
   const stateBytes = 4 * 6 * parameterCount
-  const kept = layers * (26 * width + 3 * heads * context) + 4 * gptVocabulary
+  const kept = layers * (26 * width + 3 * heads * context) + 4 * vocabulary
   const workBytes = 4 * (6 * parameterCount + batch * context * kept)
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }

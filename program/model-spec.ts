@@ -1,8 +1,13 @@
-import { MurmurError } from '../protocol/errors.ts'
-import type { GptShape } from './presets/gpt.ts'
+import type { Model } from './model.ts'
+import { type ClassifierShape, classifier } from './presets/classifier.ts'
+import { type GptShape, gpt } from './presets/gpt.ts'
 
-export interface ModelSpec extends GptShape {
-  readonly preset: 'gpt'
+export type GptSpec = { readonly preset: 'gpt' } & GptShape
+
+/** A model of a few numbers. */
+export type ModelShape = GptSpec | ClassifierShape
+
+export type ModelSpec = ModelShape & {
   /** Rows a step. */
   readonly batch: number
 }
@@ -11,28 +16,16 @@ export interface ModelSpec extends GptShape {
 export type InnerOptimizer = 'adamw' | 'muon'
 
 /** About 868,000 parameters. */
-export const defaultModel: ModelSpec = {
+export const defaultModel = {
   preset: 'gpt',
   layers: 4,
   width: 128,
   heads: 4,
   context: 64,
   batch: 16,
-}
+} as const satisfies ModelSpec
 
 /** @throws MurmurError MODEL_INVALID (exit `usage`). */
-export function assertSensible({ layers, width, heads, context, batch }: ModelSpec): void {
-  for (const [name, value] of Object.entries({ layers, width, heads, context, batch })) {
-    if (!Number.isSafeInteger(value) || value < 1)
-      throw invalidModel(`${name} is ${value}, not a positive integer`)
-  }
-  if (width % heads !== 0) throw invalidModel(`width ${width} is not a multiple of heads ${heads}`)
-}
-
-function invalidModel(message: string): MurmurError {
-  return new MurmurError('MODEL_INVALID', {
-    message,
-    next: 'correct the model section of the run file',
-    exit: 'usage',
-  })
+export function modelOf(spec: ModelSpec): Model {
+  return spec.preset === 'gpt' ? gpt(spec, spec.batch) : classifier(spec, spec.batch)
 }

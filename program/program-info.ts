@@ -4,13 +4,27 @@ import { encodeTable, type ParameterTable, parseTable } from './parameter-table.
 export const programKinds = ['training', 'evaluation', 'sampling'] as const
 export type ProgramKind = (typeof programKinds)[number]
 
+/** What the targets are: the tokens one later, a class of each row, or values. */
+export const taskKinds = ['language', 'classification', 'regression'] as const
+export type TaskKind = (typeof taskKinds)[number]
+
+/** A tensor of a batch: rows first. */
+export interface TensorSignature {
+  readonly type: 'float32' | 'int64'
+  readonly shape: readonly number[]
+}
+
 /** What a program says of itself, in its metadata. */
 export interface ProgramInfo {
   readonly kind: ProgramKind
-  /** Rows and tokens a row of the program's batch. */
-  readonly batch: number
-  readonly context: number
-  readonly vocabulary: number
+  readonly task: TaskKind
+  readonly inputs: TensorSignature
+  /** Of training and evaluation; a sampling program has none, and says what they would be. */
+  readonly targets: TensorSignature
+  /** Shape of what it says of its inputs: logits, or values. */
+  readonly logits: readonly number[]
+  /** Tokens of text in a batch, or its rows. */
+  readonly tokensPerStep: number
   readonly table: ParameterTable
   readonly parameterCount: number
   /** Names of the optimizer's flat vectors, in order; empty unless the program trains. */
@@ -19,20 +33,20 @@ export interface ProgramInfo {
   readonly betas: readonly number[]
 }
 
+const size = z
+  .int()
+  .min(1)
+  .max(2 ** 24)
+const shape = z.array(size).min(1).max(8)
+const signature = z.strictObject({ type: z.enum(['float32', 'int64']), shape })
+
 const programSchema = z.strictObject({
   kind: z.enum(programKinds),
-  batch: z
-    .int()
-    .min(1)
-    .max(2 ** 24),
-  context: z
-    .int()
-    .min(1)
-    .max(2 ** 24),
-  vocabulary: z
-    .int()
-    .min(1)
-    .max(2 ** 24),
+  task: z.enum(taskKinds),
+  inputs: signature,
+  targets: signature,
+  logits: shape,
+  tokensPerStep: size,
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
   betas: z.array(z.number().min(0).lt(1)).max(8),
 })
@@ -40,8 +54,13 @@ const programSchema = z.strictObject({
 const programKey = 'murmur.program'
 const tableKey = 'murmur.parameters'
 
-const encodeProgram = ({ kind, batch, context, vocabulary, optimizerSlots, betas }: ProgramInfo): string =>
-  JSON.stringify({ kind, batch, context, vocabulary, optimizerSlots, betas })
+const encodeSignature = ({ type, shape }: TensorSignature) => ({ type, shape })
+
+const encodeProgram = (info: ProgramInfo): string => {
+  const { kind, task, inputs, targets, logits, tokensPerStep, optimizerSlots, betas } = info
+  const batch = { inputs: encodeSignature(inputs), targets: encodeSignature(targets) }
+  return JSON.stringify({ kind, task, ...batch, logits, tokensPerStep, optimizerSlots, betas })
+}
 
 export function encodeInfo(info: ProgramInfo): ReadonlyMap<string, string> {
   return new Map([

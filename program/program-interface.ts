@@ -14,14 +14,13 @@ export function checkInterface(
 ): void {
   const vector = { type: 'float32', shape: [info.parameterCount] } as const
   const scalar = { type: 'float32', shape: [] } as const
-  const tokens = { type: 'int64', shape: [info.batch, info.context] } as const
   const slots = (prefix: string) => info.optimizerSlots.map((name) => [prefix + name, vector] as const)
   const wanted = {
     training: {
       inputs: [
         ['params', vector],
-        ['inputs', tokens],
-        ['targets', tokens],
+        ['inputs', info.inputs],
+        ['targets', info.targets],
         ...slots(''),
         ['learning_rate', scalar],
         ...info.betas.map((_, index) => [`bias${index + 1}`, scalar] as const),
@@ -31,17 +30,17 @@ export function checkInterface(
     evaluation: {
       inputs: [
         ['params', vector],
-        ['inputs', tokens],
-        ['targets', tokens],
+        ['inputs', info.inputs],
+        ['targets', info.targets],
       ],
-      outputs: [['loss', scalar]],
+      outputs: [['loss', scalar], ...measures(info)],
     },
     sampling: {
       inputs: [
         ['params', vector],
-        ['inputs', tokens],
+        ['inputs', info.inputs],
       ],
-      outputs: [['logits', { type: 'float32', shape: [info.batch * info.context, info.vocabulary] }]],
+      outputs: [['logits', { type: 'float32', shape: info.logits }]],
     },
   } satisfies Record<
     ProgramInfo['kind'],
@@ -57,6 +56,10 @@ export function checkInterface(
     }
   }
 }
+
+/** What an evaluation tells beside the loss. */
+const measures = ({ task }: ProgramInfo) =>
+  task === 'classification' ? [['accuracy', { type: 'float32', shape: [] }] as const] : []
 
 function compare(
   what: string,

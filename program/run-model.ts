@@ -1,6 +1,7 @@
 import { checkProgram } from './check-program.ts'
 import { initialWeights } from './initial-weights.ts'
 import type { Parameter } from './parameter-table.ts'
+import type { TaskKind, TensorSignature } from './program-info.ts'
 
 /** What every replica must know of a run's training program, whether or not it executes it. */
 export interface RunModel {
@@ -8,14 +9,27 @@ export interface RunModel {
   /** Flat optimizer vectors of N values each. */
   readonly moments: number
   readonly table: readonly Parameter[]
+  readonly task: TaskKind
+  /** One batch of a worker, rows first. */
+  readonly inputs: TensorSignature
+  readonly targets: TensorSignature
+  /** Tokens of text in a batch, or its rows. */
+  readonly tokensPerStep: number
+  /** Upper bound on what one replica takes while it trains. */
+  readonly memoryBytes: number
   /** θ before round 0: a pure function of the seed. */
   initialWeights(seed: number): Float32Array
 }
 
 /** Reads and checks a training program. Throws what `checkProgram` throws. */
 export function readRunModel(trainingProgram: Uint8Array): RunModel {
-  const { parameterCount, optimizerSlots, table } = checkProgram(trainingProgram)
+  const program = checkProgram(trainingProgram)
+  const { parameterCount, optimizerSlots, table, task, inputs, targets, tokensPerStep } = program
+  // What a step reads is alive beside what it writes: the parameters and each of the optimizer's vectors.
+  const stateBytes = 4 * parameterCount * (1 + optimizerSlots.length)
   return {
+    ...{ task, inputs, targets, tokensPerStep },
+    memoryBytes: program.peakBytes + stateBytes,
     parameterCount,
     moments: optimizerSlots.length,
     table: table.parameters,

@@ -1,15 +1,16 @@
 import { concatenate } from './concatenate.ts'
 import { gradients } from './gradients.ts'
 import { createGraph, type Graph } from './graph.ts'
-import { assertFits, estimateMemory, type MemoryEstimate } from './memory.ts'
-import { assertSensible, type InnerOptimizer, type ModelSpec } from './model-spec.ts'
+import { accuracy } from './losses.ts'
+import { assertFits, type MemoryEstimate } from './memory.ts'
+import type { Model } from './model.ts'
+import { type InnerOptimizer, type ModelSpec, modelOf } from './model-spec.ts'
 import { encodeModel } from './onnx/model-proto.ts'
-import { elements, int, type Value } from './operators/operator.ts'
+import { elements, type Value } from './operators/operator.ts'
 import { type AdamWOptions, adamSlots, appendAdamW } from './optimizers/adamw.ts'
 import { appendMuon, defaultMuon, type MuonOptions } from './optimizers/muon.ts'
 import type { ParameterTable } from './parameter-table.ts'
-import { gptLogits, gptParameters, gptVocabulary } from './presets/gpt.ts'
-import { encodeInfo, type ProgramInfo, type ProgramKind } from './program-info.ts'
+import { encodeInfo, type ProgramInfo, type ProgramKind, type TensorSignature } from './program-info.ts'
 
 export interface ProgramOptions {
   /** What takes the inner steps; AdamW by default. */
@@ -26,7 +27,8 @@ export interface TrainingProgram {
   readonly evaluation: Uint8Array
   readonly sampling: Uint8Array
   readonly table: ParameterTable
-  readonly memory: MemoryEstimate
+  /** Null where it is not known before the program is built. */
+  readonly memory: MemoryEstimate | null
 }
 
 /** A replica of this size still trains on a laptop with 8 GiB. */
@@ -35,58 +37,69 @@ const defaultMaxMemoryBytes = 6 * 2 ** 30
 /**
  * Builds the three programs of a model; they share one parameter table. Equal specs give equal bytes on any host.
  *
- * Training: inputs `params` f32[N], `inputs` and `targets` i64[B,T], `adam_m`, `adam_v` f32[N], scalars
- * `learning_rate`, `bias1`, `bias2`; outputs `loss`, `next_params`, `next_adam_m`, `next_adam_v`, `grad_norm`.
- * Evaluation: `params`, `inputs`, `targets` → `loss`. Sampling: `params`, `inputs` i64[1,T] → `logits` f32[T,V].
+ * Training: inputs `params` f32[N], `inputs` and `targets` as the model has them (a GPT: i64[B,T] both), `adam_m`,
+ * `adam_v` f32[N], scalars `learning_rate`, `bias1`, `bias2`; outputs `loss`, `next_params`, `next_adam_m`,
+ * `next_adam_v`, `grad_norm`. Evaluation: `params`, `inputs`, `targets` → `loss`, and `accuracy` of a classification.
+ * Sampling: `params`, `inputs` of one row → `logits`.
  * @throws MurmurError MODEL_INVALID (exit `usage`), MODEL_TOO_BIG (exit `infeasible`).
  */
 export function buildTrainingProgram(spec: ModelSpec, options: ProgramOptions = {}): TrainingProgram {
-  assertSensible(spec)
-  const memory = estimateMemory(spec)
-  assertFits(memory, options.maxMemoryBytes ?? defaultMaxMemoryBytes)
-  const table = gptParameters(spec)
-  const { innerOptimizer = 'adamw' } = options
-  const optimizer = { ...defaultMuon, ...options.optimizer }
-  return {
-    training: encode(
-      'training',
-      spec,
-      table,
-      (graph) => {
-        const { params, gradient } = appendGradient(graph, spec, table)
-        const append = innerOptimizer === 'muon' ? appendMuon : appendAdamW
-        append(graph, params, gradient, table, optimizer)
-      },
-      optimizer,
-    ),
-    evaluation: encode('evaluation', spec, table, (graph) => {
-      graph.output('loss', appendLoss(graph, spec, table).loss)
-    }),
-    sampling: encode('sampling', { ...spec, batch: 1 }, table, (graph) => {
-      const { parameter } = appendParameters(graph, table)
-      const tokens = graph.input('inputs', 'int64', [1, spec.context])
-      graph.output('logits', gptLogits(graph, spec, tokens, parameter))
-    }),
-    table,
-    memory,
-  }
+  return buildPrograms((batch) => modelOf({ ...spec, batch }), spec.batch, options)
 }
 
+/** As buildTrainingProgram, of any model; `modelOf` makes it for a batch of so many rows. */
+export function buildPrograms(
+  modelOf: (batch: number) => Model,
+  batch: number,
+  options: ProgramOptions = {},
+): TrainingProgram {
+  const model = modelOf(batch)
+  const { memory } = model
+  if (memory !== null) assertFits(memory, options.maxMemoryBytes ?? defaultMaxMemoryBytes)
+  const { table } = model
+  const { innerOptimizer = 'adamw' } = options
+  const optimizer = { ...defaultMuon, ...options.optimizer }
+  const training = encode(
+    'training',
+    model,
+    table,
+    (graph) => {
+      const { params, gradient, logits } = appendGradient(graph, model, table)
+      const append = innerOptimizer === 'muon' ? appendMuon : appendAdamW
+      append(graph, params, gradient, table, optimizer)
+      return logits
+    },
+    optimizer,
+  )
+  const evaluation = encode('evaluation', model, table, (graph) => {
+    const { loss, logits, targets } = appendLoss(graph, model, table)
+    graph.output('loss', loss)
+    if (model.task === 'classification') graph.output('accuracy', accuracy(graph, logits, targets))
+    return logits
+  })
+  const single = modelOf(1)
+  const sampling = encode('sampling', single, table, (graph) => {
+    const { parameter } = appendParameters(graph, table)
+    const logits = single.logits(graph, appendInput(graph, 'inputs', single.inputs), parameter)
+    graph.output('logits', logits)
+    return logits
+  })
+  return { training, evaluation, sampling, table, memory }
+}
+
+/** `append` gives the logits back. */
 function encode(
   kind: ProgramKind,
-  spec: ModelSpec,
+  { task, inputs, targets, tokensPerStep }: Model,
   table: ParameterTable,
-  append: (graph: Graph) => void,
+  append: (graph: Graph) => Value,
   optimizer?: AdamWOptions,
 ): Uint8Array {
   const graph = createGraph()
-  append(graph)
+  const logits = append(graph)
   const info: ProgramInfo = {
-    kind,
-    batch: spec.batch,
-    context: spec.context,
-    vocabulary: gptVocabulary,
-    table,
+    ...{ kind, task, inputs, targets, tokensPerStep, table },
+    logits: logits.shape,
     parameterCount: table.count,
     optimizerSlots: optimizer ? adamSlots : [],
     betas: optimizer ? [optimizer.beta1, optimizer.beta2] : [],
@@ -95,14 +108,14 @@ function encode(
 }
 
 /** Gives out the loss; the gradient is flat, in the table's order. */
-function appendGradient(graph: Graph, spec: ModelSpec, table: ParameterTable) {
-  const { loss, params, parameter } = appendLoss(graph, spec, table)
+function appendGradient(graph: Graph, model: Model, table: ParameterTable) {
+  const { loss, logits, params, parameter } = appendLoss(graph, model, table)
   graph.output('loss', loss)
   const values = table.parameters.map(({ name }) => parameter(name))
   const flat = gradients(graph, loss, values).map((gradient) =>
     graph.node('Reshape', [gradient, graph.ints([elements(gradient.shape)])]),
   )
-  return { params, gradient: concatenate(graph, flat) }
+  return { params, logits, gradient: concatenate(graph, flat) }
 }
 
 /** The flat vector and its pieces, each sliced once. */
@@ -116,22 +129,13 @@ function appendParameters(graph: Graph, table: ParameterTable) {
   return { params, parameter: (name: string) => pieces.get(name)! }
 }
 
-/** Mean next-byte cross-entropy over the batch, in nats. */
-function appendLoss(graph: Graph, spec: ModelSpec, table: ParameterTable) {
+const appendInput = (graph: Graph, name: string, { type, shape }: TensorSignature): Value =>
+  graph.input(name, type, shape)
+
+function appendLoss(graph: Graph, model: Model, table: ParameterTable) {
   const { params, parameter } = appendParameters(graph, table)
-  const [inputs, targets] = ['inputs', 'targets'].map((name) =>
-    graph.input(name, 'int64', [spec.batch, spec.context]),
-  )
-  const logits = gptLogits(graph, spec, inputs!, parameter)
-  const logProbabilities = graph.node('LogSoftmax', [logits], { axis: int(-1) })
-  const rows = spec.batch * spec.context
-  const chosen = graph.node(
-    'GatherElements',
-    [logProbabilities, graph.node('Reshape', [targets!, graph.ints([rows, 1])])],
-    {
-      axis: int(1),
-    },
-  )
-  const total = graph.node('ReduceSum', [chosen], { keepdims: int(0) })
-  return { loss: graph.node('Mul', [total, graph.scalar(-1 / rows)]), params, parameter }
+  const inputs = appendInput(graph, 'inputs', model.inputs)
+  const targets = appendInput(graph, 'targets', model.targets)
+  const logits = model.logits(graph, inputs, parameter)
+  return { loss: model.loss(graph, logits, targets), logits, targets, params, parameter }
 }

@@ -112,7 +112,7 @@ export class Auditor {
       const shape = { batch: spec.train.batch, context: spec.model.context }
       const batches = heldOutBatches(heldOut, shape, evaluationBatches)
       let sum = 0
-      for (const batch of batches) sum += await session.value.evaluate(theta, batch)
+      for (const batch of batches) sum += (await session.value.evaluate(theta, batch)).lossNats
       return sum / batches.length
     })
   }

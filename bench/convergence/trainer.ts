@@ -64,7 +64,7 @@ export async function openTrainer({ task, seed, steps, workers, inner, sync }: C
     async heldOutLoss(params, batches) {
       const all = heldOutBatches(heldOut, { batch, context }, batches)
       let sum = 0
-      for (const one of all) sum += await evaluation.evaluate(params, one)
+      for (const one of all) sum += (await evaluation.evaluate(params, one)).lossNats
       return sum / all.length
     },
     async [Symbol.asyncDispose]() {

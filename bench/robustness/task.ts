@@ -90,7 +90,7 @@ export async function openTask({ rounds, topK }: TaskOptions): Promise<Task & As
     },
     evaluate: async (theta) => {
       let sum = 0
-      for (const each of batches) sum += await evaluation.evaluate(theta, each)
+      for (const each of batches) sum += (await evaluation.evaluate(theta, each)).lossNats
       return sum / batches.length
     },
     [Symbol.asyncDispose]: async () => {

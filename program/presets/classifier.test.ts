@@ -1,22 +1,9 @@
-import '../../worker/engine/no-telemetry.ts'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { expect, test } from 'vitest'
 import { drawsAt } from '../../protocol/random.ts'
-import { concatenate } from '../concatenate.ts'
-import { gradients } from '../gradients.ts'
-import { createGraph } from '../graph.ts'
+import { ortCpuEngine } from '../../worker/engine/ort-cpu.ts'
 import { initialWeights } from '../initial-weights.ts'
-import { encodeModel } from '../onnx/model-proto.ts'
-import { elements, type Value } from '../operators/operator.ts'
-import { appendAdamW, biasCorrection, defaultAdamW } from '../optimizers/adamw.ts'
-import {
-  accuracy,
-  type ClassifierShape,
-  classifierLogits,
-  classifierParameters,
-  crossEntropy,
-  featuresOf,
-} from './classifier.ts'
+import { buildTrainingProgram } from '../training-program.ts'
+import { type ClassifierShape, classifierParameters } from './classifier.ts'
 
 const classes = 4
 const image = { channels: 1, height: 9, width: 8 } as const
@@ -41,67 +28,28 @@ function labelledImages(seed: number) {
       rows[row * features + y * image.width + x]! += 1
     }
   })
-  return {
-    rows: new Tensor('float32', rows, [batch, features]),
-    labels: new Tensor('int64', labels, [batch]),
-  }
-}
-
-/** One training step of a classifier, as an ONNX graph over the flat vector. */
-function trainingGraph(shape: ClassifierShape) {
-  const graph = createGraph()
-  const table = classifierParameters(shape)
-  const params = graph.input('params', 'float32', [table.count])
-  const pieces = new Map<string, Value>(
-    table.parameters.map(({ name, shape: size, offset }) => {
-      const piece = graph.node('Slice', [params, graph.ints([offset]), graph.ints([offset + elements(size)])])
-      return [name, graph.node('Reshape', [piece, graph.ints(size)])]
-    }),
-  )
-  const rows = graph.input('inputs', 'float32', [batch, featuresOf(shape)])
-  const labels = graph.input('targets', 'int64', [batch])
-  const logits = classifierLogits(graph, shape, rows, (name) => pieces.get(name)!)
-  const loss = crossEntropy(graph, logits, labels)
-  graph.output('loss', loss)
-  graph.output('accuracy', accuracy(graph, logits, labels))
-  const flat = gradients(graph, loss, [...pieces.values()]).map((gradient) =>
-    graph.node('Reshape', [gradient, graph.ints([elements(gradient.shape)])]),
-  )
-  appendAdamW(graph, params, concatenate(graph, flat), table, defaultAdamW)
-  return { bytes: encodeModel(graph.model(new Map())), table }
+  return { inputs: rows, targets: BigInt64Array.from(labels, BigInt) }
 }
 
 test.each(shapes)('$preset learns to tell labelled images apart', async (shape) => {
-  const { bytes, table } = trainingGraph(shape)
-  const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1 })
-  const vector = (data: Float32Array) => new Tensor('float32', data, [table.count])
-  const scalar = (value: number) => new Tensor('float32', [value], [])
-  let state: Record<string, Tensor> = {
-    params: vector(initialWeights(table, 1)),
-    adam_m: vector(new Float32Array(table.count)),
-    adam_v: vector(new Float32Array(table.count)),
-  }
-  const measured: { loss: number; accuracy: number }[] = []
+  const { training, evaluation, table } = buildTrainingProgram({ ...shape, batch })
+  const engine = ortCpuEngine()
+  const session = await engine.loadTraining(training)
+  const zeros = () => new Float32Array(table.count)
+  await session.writeState({ params: initialWeights(table, 1), optimizer: [zeros(), zeros()], step: 0 })
+  const losses: number[] = []
   for (let step = 1; step <= 60; step++) {
-    const { rows, labels } = labelledImages(step)
-    const results = await session.run({
-      ...state,
-      inputs: rows,
-      targets: labels,
-      learning_rate: scalar(0.01),
-      bias1: scalar(biasCorrection(defaultAdamW.beta1, step)),
-      bias2: scalar(biasCorrection(defaultAdamW.beta2, step)),
-    })
-    state = Object.fromEntries(Object.keys(state).map((name) => [name, results[`next_${name}`]!]))
-    const [loss, right] = ['loss', 'accuracy'].map((name) => (results[name]!.data as Float32Array)[0]!)
-    measured.push({ loss: loss!, accuracy: right! })
+    losses.push((await session.step(labelledImages(step), { learningRate: 0.01 })).lossNats)
   }
-  await session.release()
-  const mean = (key: 'loss' | 'accuracy', from: number, to: number) =>
-    measured.slice(from, to).reduce((sum, one) => sum + one[key], 0) / (to - from)
-  expect(measured[0]!.loss).toBeGreaterThan(0.9)
-  expect(mean('loss', 55, 60)).toBeLessThan(0.35)
-  expect(mean('accuracy', 55, 60)).toBeGreaterThan(0.9)
+  expect(losses[0]!).toBeGreaterThan(0.9)
+  const { params } = await session.readState()
+  await session.close()
+  const measure = await engine.loadEvaluation(evaluation)
+  const { lossNats, accuracy } = await measure.evaluate(params, labelledImages(99))
+  await measure.close()
+  expect(lossNats).toBeLessThan(0.35)
+  expect(accuracy).toBeGreaterThan(0.9)
+  expect(accuracy! * batch).toBeCloseTo(Math.round(accuracy! * batch), 4)
 })
 
 test('the parameters of each preset are counted', () => {

@@ -1,6 +1,8 @@
-import { MurmurError } from '../../protocol/errors.ts'
 import type { Graph } from '../graph.ts'
-import { elements, int, type Value } from '../operators/operator.ts'
+import { assertPositive, invalidModel } from '../invalid-model.ts'
+import { crossEntropy } from '../losses.ts'
+import type { Model } from '../model.ts'
+import type { Value } from '../operators/operator.ts'
 import type { ParameterTable } from '../parameter-table.ts'
 import { type CnnShape, cnnLogits, cnnParameters } from './cnn.ts'
 import { type MlpShape, mlpLogits, mlpParameters } from './mlp.ts'
@@ -43,7 +45,7 @@ export const featuresOf = (shape: ClassifierShape): number =>
  * @param rows float32 [B, F]
  * @returns logits [B, K]
  */
-export function classifierLogits(
+function classifierLogits(
   graph: Graph,
   shape: ClassifierShape,
   rows: Value,
@@ -62,18 +64,21 @@ export function classifierLogits(
 }
 
 /**
- * Mean cross-entropy of labelled rows, in nats.
- * @param logits [B, K]; labels int64 [B]
+ * A model of `batch` rows a step.
+ * @throws MurmurError MODEL_INVALID (exit `usage`).
  */
-export const crossEntropy = (graph: Graph, logits: Value, labels: Value): Value =>
-  graph.node('SoftmaxCrossEntropyLoss', [logits, labels])
-
-/** Share of the rows whose largest logit is that of their label. */
-export function accuracy(graph: Graph, logits: Value, labels: Value): Value {
-  const guessed = graph.node('ArgMax', [logits], { axis: int(1), keepdims: int(0) })
-  const right = graph.node('Cast', [graph.node('Equal', [guessed, labels])], { to: int(1) })
-  const total = graph.node('ReduceSum', [right], { keepdims: int(0) })
-  return graph.node('Mul', [total, graph.scalar(1 / elements(labels.shape))])
+export function classifier(shape: ClassifierShape, batch: number): Model {
+  assertPositive({ batch })
+  return {
+    task: 'classification',
+    inputs: { type: 'float32', shape: [batch, featuresOf(shape)] },
+    targets: { type: 'int64', shape: [batch] },
+    tokensPerStep: batch,
+    table: classifierParameters(shape),
+    memory: null,
+    logits: (graph, rows, parameter) => classifierLogits(graph, shape, rows, parameter),
+    loss: crossEntropy,
+  }
 }
 
 function assertSensible(shape: ClassifierShape): void {
@@ -82,10 +87,7 @@ function assertSensible(shape: ClassifierShape): void {
     const list: readonly number[] = typeof value === 'number' ? [value] : value
     if (list.length > maxLayers)
       throw invalidModel(`${name} has ${list.length} entries, at most ${maxLayers}`)
-    for (const size of list) {
-      if (!Number.isSafeInteger(size) || size < 1)
-        throw invalidModel(`${name} is ${size}, not a positive integer`)
-    }
+    for (const size of list) assertPositive({ [name]: size })
   }
   if (preset !== 'cnn') return
   if (shape.filters.length === 0) throw invalidModel('filters is empty: use the preset mlp')
@@ -94,12 +96,4 @@ function assertSensible(shape: ClassifierShape): void {
     throw invalidModel(
       `${shape.filters.length} blocks halve an image of ${shape.height} × ${shape.width} away`,
     )
-}
-
-function invalidModel(message: string): MurmurError {
-  return new MurmurError('MODEL_INVALID', {
-    message,
-    next: 'correct the model section of the run file',
-    exit: 'usage',
-  })
 }

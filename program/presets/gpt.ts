@@ -1,4 +1,8 @@
 import type { Graph } from '../graph.ts'
+import { assertPositive, invalidModel } from '../invalid-model.ts'
+import { crossEntropy } from '../losses.ts'
+import { estimateMemory } from '../memory.ts'
+import type { Model } from '../model.ts'
 import { float, int, ints, type Value } from '../operators/operator.ts'
 import { layOut, type Parameter, type ParameterTable } from '../parameter-table.ts'
 
@@ -11,6 +15,29 @@ export interface GptShape {
   readonly heads: number
   /** Tokens a row. */
   readonly context: number
+}
+
+/**
+ * A model of `batch` windows a step: after each token the next one.
+ * @throws MurmurError MODEL_INVALID (exit `usage`).
+ */
+export function gpt(shape: GptShape, batch: number): Model {
+  const { layers, width, heads, context } = shape
+  assertPositive({ layers, width, heads, context, batch })
+  if (width % heads !== 0) throw invalidModel(`width ${width} is not a multiple of heads ${heads}`)
+  const tokens = { type: 'int64', shape: [batch, context] } as const
+  return {
+    task: 'language',
+    inputs: tokens,
+    targets: tokens,
+    tokensPerStep: batch * context,
+    memory: estimateMemory(shape, batch),
+    get table() {
+      return gptParameters(shape)
+    },
+    logits: (graph, inputs, parameter) => gptLogits(graph, shape, inputs, parameter),
+    loss: crossEntropy,
+  }
 }
 
 /**
@@ -60,12 +87,7 @@ export function gptParameters({ layers, width, context }: GptShape): ParameterTa
  * @param tokens int64 [B, T]
  * @returns logits [B·T, V]
  */
-export function gptLogits(
-  graph: Graph,
-  shape: GptShape,
-  tokens: Value,
-  parameter: (name: string) => Value,
-): Value {
+function gptLogits(graph: Graph, shape: GptShape, tokens: Value, parameter: (name: string) => Value): Value {
   const [B, T] = [tokens.shape[0]!, tokens.shape[1]!]
   const C = shape.width
   const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)

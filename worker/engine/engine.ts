@@ -9,10 +9,13 @@ export interface TrainState {
   readonly step: number
 }
 
-/** Token ids, row-major [batch, context]: `batch · context` values each. */
+/** Values of a tensor, row-major: int64 or float32. */
+export type TensorData = BigInt64Array | Float32Array
+
+/** One batch, of the types and shapes that the program's info says. */
 export interface Batch {
-  readonly inputs: BigInt64Array
-  readonly targets: BigInt64Array
+  readonly inputs: TensorData
+  readonly targets: TensorData
 }
 
 export interface StepOptions {
@@ -20,7 +23,7 @@ export interface StepOptions {
 }
 
 export interface StepResult {
-  /** Mean cross-entropy over the batch's tokens, before the update. */
+  /** Mean loss over the batch, before the update; a mean squared error where the program is a regression. */
   readonly lossNats: number
   /** L2 norm of the whole gradient, before clipping. */
   readonly gradNorm: number
@@ -37,17 +40,24 @@ export interface TrainingSession {
   close(): Promise<void>
 }
 
+export interface Evaluation {
+  /** Mean loss of a batch: nats a token or row, or a mean squared error. */
+  readonly lossNats: number
+  /** Share of rows whose likeliest class is theirs; null unless the program classifies. */
+  readonly accuracy: number | null
+}
+
 export interface EvaluationSession {
   readonly info: ProgramInfo
-  /** Mean cross-entropy of a batch in nats a token. `params` has N values and is only read. */
-  evaluate(params: Float32Array, batch: Batch): Promise<number>
+  /** `params` has N values and is only read. */
+  evaluate(params: Float32Array, batch: Batch): Promise<Evaluation>
   close(): Promise<void>
 }
 
 export interface SamplingSession {
   readonly info: ProgramInfo
-  /** Logits of every position, row-major [context, vocabulary]. `tokens` has `context` values. */
-  logits(params: Float32Array, tokens: BigInt64Array): Promise<Float32Array>
+  /** What the model says of one row of inputs, of the shape `info.logits`: of a text, [context, vocabulary]. */
+  logits(params: Float32Array, inputs: TensorData): Promise<Float32Array>
   close(): Promise<void>
 }
 

@@ -2,7 +2,7 @@ import type { ProgramLimits } from '../../program/check-program.ts'
 import type { Engine } from './engine.ts'
 import { ortCpuClass } from './engine-class.ts'
 import { openSession } from './ort-session.ts'
-import { floats, parameterTensor, scalar, tokenTensor } from './ort-tensors.ts'
+import { batchTensor, floats, parameterTensor, scalar } from './ort-tensors.ts'
 import { createTrainingSession } from './ort-training.ts'
 
 export interface OrtCpuOptions {
@@ -24,32 +24,34 @@ export function ortCpuEngine({ threads = 1, limits }: OrtCpuOptions = {}): Engin
     },
     async loadEvaluation(program, signal) {
       const session = await openSession(program, 'evaluation', { threads, limits, signal })
-      const { batch, context, parameterCount } = session.program
+      const { program: info } = session
       return {
-        info: session.program,
+        info,
         async evaluate(params, { inputs, targets }) {
-          const loss = scalar(0)
+          const [loss, accuracy] = [scalar(0), scalar(0)]
           const feeds = {
-            params: parameterTensor(params, parameterCount),
-            inputs: tokenTensor(inputs, [batch, context], 'inputs'),
-            targets: tokenTensor(targets, [batch, context], 'targets'),
+            params: parameterTensor(params, info.parameterCount),
+            inputs: batchTensor(inputs, info.inputs, 'inputs'),
+            targets: batchTensor(targets, info.targets, 'targets'),
           }
-          await session.run(feeds, { loss })
-          return loss.data[0]!
+          const classifies = info.task === 'classification'
+          await session.run(feeds, { loss, ...(classifies && { accuracy }) })
+          return { lossNats: loss.data[0]!, accuracy: classifies ? accuracy.data[0]! : null }
         },
         close: () => session.close(),
       }
     },
     async loadSampling(program, signal) {
       const session = await openSession(program, 'sampling', { threads, limits, signal })
-      const { batch, context, vocabulary, parameterCount } = session.program
+      const { program: info } = session
+      const count = info.logits.reduce((product, size) => product * size, 1)
       return {
-        info: session.program,
-        async logits(params, tokens) {
-          const logits = floats(batch * context * vocabulary, [batch * context, vocabulary])
+        info,
+        async logits(params, inputs) {
+          const logits = floats(count, info.logits)
           const feeds = {
-            params: parameterTensor(params, parameterCount),
-            inputs: tokenTensor(tokens, [batch, context], 'inputs'),
+            params: parameterTensor(params, info.parameterCount),
+            inputs: batchTensor(inputs, info.inputs, 'inputs'),
           }
           await session.run(feeds, { logits })
           return logits.data

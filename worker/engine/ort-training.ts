@@ -3,7 +3,7 @@ import { biasCorrection } from '../../program/optimizers/adamw.ts'
 import { invariant, MurmurError } from '../../protocol/errors.ts'
 import type { Batch, TrainingSession, TrainState } from './engine.ts'
 import type { OrtSession, Tensors } from './ort-session.ts'
-import { floats, scalar, tokenTensor } from './ort-tensors.ts'
+import { batchTensor, floats, scalar } from './ort-tensors.ts'
 
 /**
  * Trains with two sets of state buffers: a step reads one and writes the other, and only if its result is finite do
@@ -11,7 +11,7 @@ import { floats, scalar, tokenTensor } from './ort-tensors.ts'
  */
 export function createTrainingSession(session: OrtSession): TrainingSession {
   const info = session.program
-  const { parameterCount, optimizerSlots, batch, context, betas } = info
+  const { parameterCount, optimizerSlots, betas } = info
   const vectors = ['params', ...optimizerSlots]
   const newSet = () => new Map(vectors.map((name) => [name, floats(parameterCount)]))
   const [lossOut, normOut] = [scalar(0), scalar(0)]
@@ -22,8 +22,8 @@ export function createTrainingSession(session: OrtSession): TrainingSession {
   const feedsOf = ({ inputs, targets }: Batch, learningRate: number): Tensors =>
     Object.fromEntries([
       ...current,
-      ['inputs', tokenTensor(inputs, [batch, context], 'inputs')],
-      ['targets', tokenTensor(targets, [batch, context], 'targets')],
+      ['inputs', batchTensor(inputs, info.inputs, 'inputs')],
+      ['targets', batchTensor(targets, info.targets, 'targets')],
       ['learning_rate', scalar(learningRate)],
       ...betas.map((beta, index) => [`bias${index + 1}`, scalar(biasCorrection(beta, step + 1))] as const),
     ])

@@ -17,7 +17,7 @@ export interface SampleOptions {
 /**
  * Continues a prompt byte by byte; gives the new bytes alone. Equal arguments on an equal engine give equal bytes.
  * The model sees the last `context` bytes.
- * @throws MurmurError PROMPT_EMPTY (exit `usage`).
+ * @throws MurmurError PROMPT_EMPTY, NOT_A_LANGUAGE_MODEL (exit `usage`).
  */
 export async function sampleText(
   session: SamplingSession,
@@ -26,7 +26,15 @@ export async function sampleText(
   options: SampleOptions,
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
-  const { context, vocabulary } = session.info
+  const { task, inputs, logits } = session.info
+  if (task !== 'language') {
+    throw new MurmurError('NOT_A_LANGUAGE_MODEL', {
+      message: `this model is a ${task}: there is no text to continue`,
+      next: '`murmur eval` measures it',
+      exit: 'usage',
+    })
+  }
+  const [context, vocabulary] = [inputs.shape.at(-1)!, logits.at(-1)!]
   if (prompt.length === 0) {
     throw new MurmurError('PROMPT_EMPTY', {
       message: 'there is nothing to continue',

@@ -53,7 +53,7 @@ export function threadedOrtCpuEngine({ threads = 1 }: { readonly threads?: numbe
     },
     loadSampling: async (program, signal) => {
       const { info, call, close } = await open<SamplingSession>('sampling', program, signal)
-      return { info, logits: (params, tokens) => call('logits', params, tokens), close }
+      return { info, logits: (params, inputs) => call('logits', params, inputs), close }
     },
   }
 }

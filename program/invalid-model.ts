@@ -1,0 +1,17 @@
+import { MurmurError } from '../protocol/errors.ts'
+
+export function invalidModel(message: string): MurmurError {
+  return new MurmurError('MODEL_INVALID', {
+    message,
+    next: 'correct the model section of the run file',
+    exit: 'usage',
+  })
+}
+
+/** @throws MurmurError MODEL_INVALID (exit `usage`). */
+export function assertPositive(sizes: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(sizes)) {
+    if (!Number.isSafeInteger(value) || value < 1)
+      throw invalidModel(`${name} is ${value}, not a positive integer`)
+  }
+}

@@ -1,0 +1,25 @@
+import type { Graph } from './graph.ts'
+import type { MemoryEstimate } from './memory.ts'
+import type { Value } from './operators/operator.ts'
+import type { ParameterTable } from './parameter-table.ts'
+import type { TaskKind, TensorSignature } from './program-info.ts'
+
+/**
+ * What programs are built of: a forward pass over named parameters, and a loss. A preset makes one from a few numbers,
+ * the import from an ONNX graph; both for one fixed batch, as programs have static shapes.
+ */
+export interface Model {
+  readonly task: TaskKind
+  /** One batch, rows first. */
+  readonly inputs: TensorSignature
+  readonly targets: TensorSignature
+  /** What a step is counted as, in pay and in reports: tokens of text, rows of anything else. */
+  readonly tokensPerStep: number
+  readonly table: ParameterTable
+  /** Null where it is not known before the program is built. */
+  readonly memory: MemoryEstimate | null
+  /** Appends the forward pass. `parameter` gives a tensor of the table by its name. */
+  logits(graph: Graph, inputs: Value, parameter: (name: string) => Value): Value
+  /** Appends the mean loss over the batch, a scalar; cross-entropies are in nats. */
+  loss(graph: Graph, logits: Value, targets: Value): Value
+}
