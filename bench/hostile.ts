@@ -1,8 +1,11 @@
 /**
  * Honest traffic while a member floods: how long gossip takes from one worker to another through a head, and rounds per
- * minute of a real run, with a flooder (a process of its own, as fast as it can) and without, in the same run.
+ * minute of a real run, with a flooder (a process of its own, as fast as it can) and without, in the same run; and, as a
+ * flooder on this host takes one of its cores, with a process that does nothing but that.
  * Usage: node bench/hostile.ts [messages, default 80] [seconds of rounds, default 20]
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -135,7 +138,7 @@ async function roundsPerMinute(): Promise<void> {
   await Promise.all(workers.map(({ joined }) => joined))
   const api = await connectApi(home)
   let alone = Number.NaN
-  for (const flood of [null, ...floods]) {
+  for (const flood of [null, 'spin', ...floods] as const) {
     const train = { innerSteps: 60, roundsPerEpoch: 2, epochs: 10_000 }
     const file = await tinyRunFile(home, {
       ...{ train, workers: { min: 2, max: 2 }, audit: { roundsPerEpoch: 1 } },
@@ -143,8 +146,9 @@ async function roundsPerMinute(): Promise<void> {
     const { run, ...prepared } = await prepareRun({ ...file, name: `bench ${flood}` }, 'bench')
     await submitRun(api, { run, ...prepared })
     const report = async () => (await api.report(run))!
-    await until('the first round', 120_000, async () => (await api.report(run))?.rounds.length)
-    const flooding = flood === null ? null : await startFlooding(address!, run, flood)
+    await until('the first round', 120_000, async () => (await api.report(run))?.rounds.length || null)
+    const flooding =
+      flood === null ? null : flood === 'spin' ? spinning() : await startFlooding(address!, run, flood)
     const [before, began] = [(await report()).rounds.length, performance.now()]
     await sleep(1000 * seconds)
     const perMinute = ((await report()).rounds.length - before) / ((performance.now() - began) / 60_000)
@@ -155,7 +159,7 @@ async function roundsPerMinute(): Promise<void> {
     const { rounds } = await report()
     const admitted = rounds.reduce((sum, round) => sum + round.admitted.length, 0)
     console.log(
-      `rounds, ${flood === null ? 'no flood' : `${flood} flood`}: ${perMinute.toFixed(1)} a minute, ratio ${(perMinute / alone).toFixed(2)}; ` +
+      `rounds, ${flood === null ? 'no flood' : flood === 'spin' ? 'a core taken' : `${flood} flood`}: ${perMinute.toFixed(1)} a minute, ratio ${(perMinute / alone).toFixed(2)}; ` +
         `${admitted} of ${2 * rounds.length} contributions admitted`,
     )
   }
@@ -166,6 +170,18 @@ async function roundsPerMinute(): Promise<void> {
   await head.stop()
   process.stderr.write = spoken
   await rm(home, { recursive: true, force: true })
+}
+
+/** A process that takes a core, and disturbs nobody otherwise. */
+function spinning(): AsyncDisposable {
+  const child = spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' })
+  const exited = once(child, 'exit')
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL')
+      await exited
+    },
+  }
 }
 
 await gossip()

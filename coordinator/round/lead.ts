@@ -36,7 +36,7 @@ export function lead(
         return go(next.state, ...next.effects)
       }
       const deadlineMs = now + rules.warmupTimeoutMs
-      return go({ ...led, phase: { kind: 'warmup', deadlineMs } }, standing(led))
+      return go({ ...led, phase: { kind: 'warmup', deadlineMs, graceMs: null } }, standing(led))
     }
     case 'paused': {
       const next = toTrain(led, now)
@@ -121,7 +121,7 @@ export function adopt(state: RoundState, { manifests }: Extract<RoundEvent, { ki
       ? { kind: 'ended', reason: next.stopping ?? 'stopped by its owner' }
       : next.round >= rules.rounds
         ? { kind: 'settle-roots', deadlineMs: 0 }
-        : { kind: 'warmup', deadlineMs: 0 },
+        : { kind: 'warmup', deadlineMs: 0, graceMs: null },
   }
   effects.push(note('ROUNDS_ADOPTED', settledRound, null, `${manifests.length} rounds from workers`))
   return { state: settledRound, effects, judgement: accepted }

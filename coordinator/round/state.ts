@@ -64,7 +64,8 @@ export interface Member {
 
 export type Phase =
   | { readonly kind: 'forming' }
-  | { readonly kind: 'warmup'; readonly deadlineMs: number }
+  /** `graceMs`: until when those who are ready, being enough, wait for the others. */
+  | { readonly kind: 'warmup'; readonly deadlineMs: number; readonly graceMs: number | null }
   /** Its owner wants no new round for now. */
   | { readonly kind: 'paused' }
   | { readonly kind: 'train'; readonly deadlineMs: number }

@@ -108,6 +108,23 @@ describe('forming', () => {
     expect(run.places).toEqual([a, b, c])
   })
 
+  test('one that joins and never gets ready holds nobody up for long: as long again as the others took, and five seconds at least', () => {
+    for (const [tookMs, waitMs] of [
+      [100, 5_000],
+      [20_000, 20_000],
+    ] as const) {
+      const run = new VirtualHead({ minWorkers: 2, warmupTimeoutMs: 120_000 })
+      for (const worker of [a, b, c]) run.send({ kind: 'join', worker, fresh: true })
+      run.pass(tookMs)
+      for (const worker of [a, b]) run.send({ kind: 'ready', worker, round: 0 })
+      run.pass(waitMs - 500)
+      expect(run.phase).toBe('warmup')
+      run.pass(1_000)
+      expect(run.phase).toBe('train')
+      expect(run.places).toEqual([a, b])
+    }
+  })
+
   test('too few ready in time: back to forming, and on again', () => {
     const run = new VirtualHead()
     for (const worker of [a, b, c]) run.send({ kind: 'join', worker, fresh: true })

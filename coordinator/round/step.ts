@@ -216,6 +216,12 @@ function quorumCount(state: RoundState): number {
 }
 
 /**
+ * Who is not ready when enough others are has as long again as those took, and at least this: a round later it comes in
+ * anyway, and one that joins and never gets ready must not hold up the others.
+ */
+const leastWarmupGraceMs = 5_000
+
+/**
  * Goes on to the next phase when what this one waits for is there, or its deadline has passed.
  * @param grows Nobody can have left: whether enough are there need not be counted again, which each of a thousand
  *   newcomers would otherwise cost.
@@ -236,7 +242,7 @@ function settled(result: StepResult, now: number, grows = false): StepResult {
       if (present < rules.minWorkers) return result
       const warmup: RoundState = {
         ...state,
-        phase: { kind: 'warmup', deadlineMs: now + rules.warmupTimeoutMs },
+        phase: { kind: 'warmup', deadlineMs: now + rules.warmupTimeoutMs, graceMs: null },
       }
       return follow(settled({ state: warmup, effects: [], judgement }, now, true))
     }
@@ -245,7 +251,14 @@ function settled(result: StepResult, now: number, grows = false): StepResult {
       if (grows && !isDue && state.members.some(({ status }) => status === 'warming')) return result
       const ready = state.members.count(({ status }) => status === 'ready')
       const warming = state.members.count(({ status }) => status === 'warming')
-      if (ready >= rules.minWorkers && (warming === 0 || isDue)) return follow(toTrain(state, now))
+      if (ready >= rules.minWorkers) {
+        const graceOver = phase.graceMs !== null && now >= phase.graceMs
+        if (warming === 0 || isDue || graceOver) return follow(toTrain(state, now))
+        if (phase.graceMs !== null) return result
+        const tookMs = now - (phase.deadlineMs - rules.warmupTimeoutMs)
+        const graceMs = now + Math.max(leastWarmupGraceMs, tookMs)
+        return follow({ state: { ...state, phase: { ...phase, graceMs } }, effects: [], judgement })
+      }
       if (isDue || ready + warming < rules.minWorkers)
         return follow({ state: { ...state, phase: { kind: 'forming' } }, effects: [], judgement })
       return result
