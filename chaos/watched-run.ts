@@ -30,7 +30,7 @@ export function chaosRunFile(workers: number, seed: number, epochs: number): Run
         roundsPerEpoch: 4,
         epochs,
         seed,
-        learningRate: 0.01,
+        learningRate: 0.003,
         warmupSteps: 20,
       },
       workers: { min: workers, quorum: 0.5, adaptive: false },

@@ -3,7 +3,7 @@ import { withBitswap } from '@helia/bitswap'
 import { unixfs } from '@helia/unixfs'
 import * as dagCbor from '@ipld/dag-cbor'
 import type { Libp2p } from '@libp2p/interface'
-import { createHeliaLight, type Helia } from 'helia'
+import type { Helia } from 'helia'
 import * as Block from 'multiformats/block'
 import { CID } from 'multiformats/cid'
 import { floatBytes, floatsOf } from '../aggregation/float-bytes.ts'
@@ -15,6 +15,7 @@ import type { CidText } from '../protocol/ids.ts'
 import type { BlockStore, Clock } from '../protocol/ports.ts'
 import { DurableBlockstore, DurableDatastore } from './durable-stores.ts'
 import { type FetchBlock, fetchCheckpointBlocks } from './fetch.ts'
+import { lightHelia } from './light-helia.ts'
 import {
   type CheckpointManifest,
   decodeCheckpointManifest,
@@ -198,7 +199,7 @@ async function startHelia(
   datastore: DurableDatastore,
   libp2p: Libp2p | undefined,
 ): Promise<Helia> {
-  const helia = createHeliaLight({ blockstore, datastore, codecs: [dagCbor] })
+  const helia = await lightHelia({ blockstore, datastore, codecs: [dagCbor] })
   if (libp2p === undefined) return helia.start()
   return withBitswap(Object.assign(helia, { libp2p })).start()
 }

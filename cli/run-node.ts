@@ -21,20 +21,23 @@ export interface NodeLife {
 /**
  * One node's life in this process: takes its role in the home, where `murmur stop` finds it, logs where it was told to,
  * and at its end leaves nothing behind that says that it runs.
- * @throws what `live` throws; HEAD_RUNNING, WORKER_RUNNING
+ * @param read makes settings of the options: what is wrong with those is told to who typed them, not to the log
+ * @throws what `read` and `live` throw; HEAD_RUNNING, WORKER_RUNNING
  */
-export async function runNode(
+export async function runNode<Settings>(
   { home, role }: NodePlace,
   options: Pick<StartOptions, 'logFile'> & { readonly logFormat?: LogFormat },
-  live: (life: NodeLife) => Promise<void>,
+  read: () => Promise<Settings>,
+  live: (settings: Settings, life: NodeLife) => Promise<void>,
 ): Promise<void> {
-  configureLog({ format: options.logFormat, file: options.logFile })
   const stopping = new AbortController()
   void untilStopped().then(() => stopping.abort(new Error('asked to end')))
   await takeRole(home, role)
   let ready = false
   try {
-    await live({
+    const settings = await read()
+    configureLog({ format: options.logFormat, file: options.logFile })
+    await live(settings, {
       stopping: stopping.signal,
       ready: async () => {
         if (ready) return

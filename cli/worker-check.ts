@@ -1,11 +1,11 @@
 import { mkdir } from 'node:fs/promises'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import { describeHost } from '../worker/host/describe-host.ts'
+import { headAddresses } from './head-addresses.ts'
 import { homeFolder, workerFolder } from './home.ts'
 import { type Check, checkDisk, checkEngine, checkIdentity, checkMemory, checkPayout } from './host-checks.ts'
 import { checkLine } from './line-checks.ts'
 import { printable } from './log.ts'
-import { headAddresses } from './start-head.ts'
 import { readRunFile } from './submit.ts'
 
 export interface WorkerCheckOptions {

@@ -67,6 +67,7 @@ const maxOverRuns = 16
 /** Joins after which the journal is written anew: what the members of a full cluster said of themselves, four times. */
 const maxMemberRecords = 4 * maxClusterMembers
 const lookMs = 500
+const wakeTimeoutMs = 5_000
 const reopenMs = 1_000
 
 /** The head that leads a cluster: membership, placement, and the runs. Everything that must outlive it is in the journal. */
@@ -430,7 +431,7 @@ export class Head implements HeadControl, Leader {
     return run === undefined ? null : (this.#entries.get(run)?.coordinator ?? null)
   }
 
-  /** Decides anew who works for what, and tells those whose work changes with their next heartbeat. */
+  /** Decides anew who works for what, and tells those whose work changes. */
   #place(): void {
     const now = this.#dependencies.clock.now()
     const open = [...this.#entries.values()].filter(({ coordinator }) => coordinator?.isOver === false)
@@ -449,7 +450,16 @@ export class Head implements HeadControl, Leader {
     for (const [worker, run] of assignments) {
       const coordinator = this.#entries.get(run)!.coordinator!
       if (before.get(worker) !== run || !coordinator.knows(worker)) coordinator.join(worker, false)
+      if (before.get(worker) !== run) void this.#wake(worker)
     }
+  }
+
+  /** An empty request: a worker that has work now need not wait for its next heartbeat to hear of it. */
+  async #wake(worker: WorkerId): Promise<void> {
+    const { network } = this.#dependencies
+    if (!network.connectedPeers().includes(worker)) return
+    // Who does not answer hears of it in a heartbeat.
+    await network.request(worker, new Uint8Array(), AbortSignal.timeout(wakeTimeoutMs)).catch(() => {})
   }
 
   /** Looks after everything that no message announces: silence, and what is worth telling. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Store } from '../checkpoints/store.ts'
 import { backoffMs } from '../protocol/backoff.ts'
-import { errorText, isMurmurError } from '../protocol/errors.ts'
+import { errorText, isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import { topicOf } from '../protocol/topic.ts'
@@ -40,6 +40,8 @@ export interface WorkerNodeDependencies {
 
 const dialTimeoutMs = 10_000
 const warmingHeartbeatMs = 500
+/** A head that asks for heartbeats without end gets no more than ten a second. */
+const leastPauseMs = 100
 const fetchTimeoutMs = 60_000
 const defaultFirstJoinMs = 120_000
 /** A head that is gone is called again soon, since another may take its place within seconds, then less often. */
@@ -67,6 +69,7 @@ export class WorkerNode {
   #claiming: Promise<void> | null = null
   #lastError = ''
   #draining = false
+  #wake = new AbortController()
   /** Resolves when it is drained. */
   readonly #drained = Promise.withResolvers<void>()
 
@@ -92,6 +95,7 @@ export class WorkerNode {
     const { signal } = this.#abort
     const { clock, network, store } = this.#dependencies
     network.serveBlocks({ get: (cid) => store.blocks.get(cid) })
+    network.handleRequests(async (peer, payload) => this.#onRequest(peer, payload))
     const giveUpAtMs = clock.now() + (this.#options.firstJoinMs ?? defaultFirstJoinMs)
     let joined = false
     let joinedOnce = false
@@ -102,12 +106,13 @@ export class WorkerNode {
           this.#log('JOINED', `the head calls this worker ${this.#link.name}`)
           ;[joined, joinedOnce] = [true, true]
         }
+        this.#wake = new AbortController()
         await this.#heartbeat()
         failures = 0
         if (this.#draining && this.#isIdle()) {
           this.#drained.resolve()
           await this.stop()
-        } else await sleep(this.#pauseMs(), undefined, { signal })
+        } else await this.#pause()
       } catch (error) {
         if (signal.aborted) break
         if (isFinal(error) || (!joinedOnce && clock.now() >= giveUpAtMs)) throw error
@@ -118,6 +123,28 @@ export class WorkerNode {
         await sleep(pauseMs, undefined, { signal }).catch(() => {})
       }
     }
+  }
+
+  /** Until the next heartbeat is due, or the head asks for one. */
+  async #pause(): Promise<void> {
+    const either = AbortSignal.any([this.#abort.signal, this.#wake.signal])
+    await sleep(leastPauseMs, undefined, { signal: this.#abort.signal })
+    await sleep(Math.max(0, this.#pauseMs() - leastPauseMs), undefined, { signal: either }).catch(() => {
+      this.#abort.signal.throwIfAborted()
+    })
+  }
+
+  /** Empty, from the head: there is something to hear, beat now. Nobody else asks a worker anything. */
+  #onRequest(peer: WorkerId, payload: Uint8Array): Uint8Array {
+    if (peer !== this.#link.head || payload.length > 0) {
+      throw new MurmurError('NOT_SERVING', {
+        message: 'this node answers no requests',
+        next: 'ask the head of the run',
+        exit: 'unreachable',
+      })
+    }
+    this.#wake.abort()
+    return new Uint8Array()
   }
 
   /** While a run warms up the head waits for its workers: they tell it sooner that they are ready. */
@@ -261,6 +288,8 @@ export class WorkerNode {
       // Sent elsewhere, or stopped, while it warmed up.
       if (this.#run !== entered) return await run.close()
       this.#run = { id, context, run }
+      // The head waits for it.
+      this.#wake.abort()
       void run.ended.then((reason) => this.#log('RUN_ENDED', reason))
     }
     work().catch((error: unknown) => {
