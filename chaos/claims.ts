@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { connectEscrow } from '../chain/escrow.ts'
@@ -23,6 +24,9 @@ export interface Claim {
 }
 
 const lossTolerance = 0.02
+/** A transaction that was sent is mined within a few blocks. */
+const claimTimeoutMs = 10_000
+const claimPollMs = 100
 
 type Check = () => string | null | Promise<string | null>
 
@@ -197,15 +201,21 @@ async function paidExactly(
   const wrong: string[] = []
   for (const worker of cluster.workers) {
     const due = dues.get(await idOf(worker)) ?? 0n
-    // A worker that was down at the end has not claimed yet: anyone may, for it.
+    const { account } = worker
+    // A worker that was down at the end has not claimed yet: anyone may, for it. Its own claim may be under way.
     await claimEarnings(
       { ...place, escrow: place.contract, rpcUrl: cluster.chain.rpcUrl },
       tree,
-      worker.account.address,
-      worker.account,
+      account.address,
+      account,
       (cid) => api.getBlock(cid),
     ).catch(() => null)
-    const got = await escrow.claimed(place.run, worker.account.address)
+    const deadline = performance.now() + claimTimeoutMs
+    let got = await escrow.claimed(place.run, account.address)
+    while (got < due && performance.now() < deadline) {
+      await sleep(claimPollMs)
+      got = await escrow.claimed(place.run, account.address)
+    }
     if (got !== due) wrong.push(`${worker.name} got ${got} of ${due} wei`)
   }
   return wrong[0] ?? null

@@ -21,7 +21,7 @@ import { RunMetrics } from '../coordinator/metrics/run-metrics.ts'
 import { type OpenRunDependencies, ownOrFetched } from '../coordinator/open-run.ts'
 import { unlimited } from '../coordinator/placement/views.ts'
 import { recover } from '../coordinator/recovery.ts'
-import { openRunArchive } from '../coordinator/run-archive.ts'
+import { openRunArchive, type RunArchive } from '../coordinator/run-archive.ts'
 import { loadOrCreateKey } from '../network/identity.ts'
 import { createNetwork, type Libp2pNetwork } from '../network/node.ts'
 import { createRequestPace } from '../network/request-pace.ts'
@@ -122,7 +122,7 @@ export async function startHead(options: HeadProcessOptions): Promise<HeadProces
       stake: stakeOf(chain?.config ?? null, options.minStakeWei ?? null, clock),
       quotas: unlimited,
     }
-    const mirror = mirrorOf(network, store)
+    const mirror = mirrorOf(network, store, archive)
     // What a crash kept it from fetching.
     for (const record of records) mirror.offer(record)
     started.push(() => mirror.stop())
@@ -258,13 +258,14 @@ function auditorsOf(network: Libp2pNetwork, store: Store): OpenRunDependencies['
 }
 
 /** A standby keeps what it would need to lead: from the leader while that is there, and from workers. */
-function mirrorOf(network: Libp2pNetwork, store: Store): Mirror {
+function mirrorOf(network: Libp2pNetwork, store: Store, archive: RunArchive): Mirror {
   const fetch: FetchBlock = (cid, maxBytes, signal) =>
     network.fetchBlock(network.connectedPeers(), cid, { signal, maxBytes })
   return new Mirror({
     blocks: store.blocks,
     fetch,
     fetchCheckpoint: async (cid, signal) => void (await store.fetchCheckpoint(cid, fetch, signal)),
+    keepReport: (run, bytes) => archive.keepWritten(run, bytes),
     log,
   })
 }

@@ -1,7 +1,8 @@
 import { checkAveraging } from '../aggregation/averaging.ts'
 import { readRunModel } from '../program/run-model.ts'
+import { contentId } from '../protocol/content-id.ts'
 import { errorText, MurmurError } from '../protocol/errors.ts'
-import { cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
+import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
 import { maxMetadataBlockBytes } from '../protocol/limits.ts'
 import type { ClusterReport, RunReport } from '../protocol/report.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
@@ -280,8 +281,8 @@ export class Head implements HeadControl, Leader {
     const { archive, journal } = this.#dependencies
     if (this.#closed) return
     this.#tell(entry, await entry.coordinator!.report())
-    await archive.keep(await entry.coordinator!.report())
-    journal.append({ kind: 'archived', run: entry.run })
+    const written = await archive.keep(await entry.coordinator!.report())
+    journal.append({ kind: 'archived', run: entry.run, report: await this.#reportBlock(written) })
     await journal.durable()
     await this.#compacted()
     const over = [...this.#entries.values()].filter(({ coordinator }) => coordinator?.isOver === true)
@@ -293,12 +294,22 @@ export class Head implements HeadControl, Leader {
     this.#place()
   }
 
+  /** The report of a run that is over, where other heads can fetch it; null when it is too long for that. */
+  async #reportBlock(written: Uint8Array): Promise<CidText | null> {
+    if (written.length > maxMetadataBlockBytes) return null
+    const cid = contentId(written, 'raw')
+    await this.#dependencies.store.blocks.put(cid, written)
+    return cid
+  }
+
   /** Drops what nobody needs any more: archived runs, and what members said of themselves before. */
   async #compacted(): Promise<void> {
     const { archive, journal } = this.#dependencies
     this.#memberRecords = 0
     const told = new Set<WorkerId>()
     await journal.compact((record) => {
+      // What is left of a run that is over: where other heads find its report.
+      if (record.kind === 'archived') return record.report !== null
       if (record.kind !== 'member') return !('run' in record) || !archive.has(record.run)
       const { id, incarnation, payout } = record.member
       const known = this.#members.get(id)
@@ -336,7 +347,7 @@ export class Head implements HeadControl, Leader {
     if (entry.coordinator !== null) entry.coordinator.stop('stopped by its owner')
     else {
       this.#entries.delete(run)
-      this.#dependencies.journal.append({ kind: 'archived', run })
+      this.#dependencies.journal.append({ kind: 'archived', run, report: null })
     }
     return true
   }

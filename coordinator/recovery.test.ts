@@ -38,6 +38,11 @@ test('records are sorted by what they are about, and the newest word counts', ()
 })
 
 test('a run that is archived is over, and one of which only a part is left is none', () => {
-  const { runs } = recover([submitted(aRun), tick(aRun), { kind: 'archived', run: aRun }, tick(other)])
+  const { runs } = recover([
+    submitted(aRun),
+    tick(aRun),
+    { kind: 'archived', run: aRun, report: null },
+    tick(other),
+  ])
   expect([...runs.keys()]).toEqual([])
 })

@@ -147,6 +147,10 @@ test('a standby takes over a paid run from a head that is killed, and the old he
     expect(BigInt(earned), id).toBe(due)
   }
   expect((await escrow.lease(open.run)).term).toBe(9)
+  // What it came to is with both heads: whichever leads next can show it.
+  const kept = path.join(a, 'head', 'runs', `${prepared.run}.json`)
+  const report = await until('the report', 30_000, () => readFile(kept, 'utf8').catch(() => undefined))
+  expect(JSON.parse(report)).toMatchObject({ run: prepared.run, phase: 'finished', epochs: after.epochs })
   const cluster = await (await connectApi(a)).status()
   expect(cluster.heads.map(({ leads }) => leads)).toEqual([false, true])
 })

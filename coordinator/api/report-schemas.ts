@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 /*
  * protocol/report.ts as schemas: the OpenAPI document is made of them, and a test reads real answers with them. They
- * are not run on answers at run time. A field that the reports have and this page does not is passed on all the same.
+ * are not run on answers at run time, only on a report that another head has written. A field that the reports have and this page does not is passed on all the same.
  */
 
 const list = <T extends z.ZodType>(item: T) => z.array(item).readonly()

@@ -70,6 +70,7 @@ test('a submitted run brings its spec, programs, data manifest and shards', asyn
       return leader.held.get(cid)!
     },
     fetchCheckpoint: async () => {},
+    keepReport: async () => {},
     log: () => {},
   })
   const record: HeadRecord = { kind: 'submitted', run, submittedAt: 1, priority: 0, owner: '' }
@@ -96,6 +97,7 @@ test('few blocks at once, and of checkpoints that wait only the newest', async (
     fetchCheckpoint: async (cid) => {
       checkpoints.push(cid)
     },
+    keepReport: async () => {},
     log: () => {},
   })
   const names = new Map<CidText, string>()
@@ -136,6 +138,7 @@ test('other bytes than the CID names are not kept', async () => {
       return raw('something else')
     },
     fetchCheckpoint: async () => {},
+    keepReport: async () => {},
     log: () => {},
   })
   mirror.offer(settlement(1))
@@ -150,4 +153,22 @@ test('what a record needs', () => {
   expect(needsOf({ kind: 'submitted', run: someRun, submittedAt: 0, priority: 0, owner: '' })).toMatchObject([
     { kind: 'spec', cid: cidText(someRun) },
   ])
+})
+
+test('the report of a run that is over is kept, of that run and no other', async () => {
+  const kept: [string, string][] = []
+  const [run, bytes] = [someRun, raw('{}')]
+  const mirror = new Mirror({
+    blocks: memory(),
+    fetch: async () => bytes,
+    fetchCheckpoint: async () => {},
+    keepReport: async (of, written) => void kept.push([of, Buffer.from(written).toString()]),
+    log: () => {},
+  })
+  mirror.offer({ kind: 'archived', run, report: contentId(bytes, 'raw') })
+  mirror.offer({ kind: 'archived', run, report: null })
+  await mirror.idle()
+  expect(kept).toEqual([[run, '{}']])
+  expect(mirror.progress).toEqual({ done: 1, waiting: 0, missing: 0 })
+  await mirror.stop()
 })

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FetchBlock } from '../../checkpoints/fetch.ts'
 import { matchesCid } from '../../protocol/content-id.ts'
 import { errorText, MurmurError } from '../../protocol/errors.ts'
-import type { CidText } from '../../protocol/ids.ts'
+import type { CidText, RunId } from '../../protocol/ids.ts'
 import type { BlockStore } from '../../protocol/ports.ts'
 import { type BlockNeed, needsOf, needsWithin } from './needs.ts'
 import type { HeadRecord } from './record.ts'
@@ -13,6 +13,7 @@ export interface MirrorDependencies {
   readonly fetch: FetchBlock
   /** Brings all blocks of a checkpoint here and keeps them. Going on where it was cut off. */
   fetchCheckpoint(cid: CidText, signal: AbortSignal): Promise<void>
+  keepReport(run: RunId, bytes: Uint8Array): Promise<void>
   log(code: string, text: string): void
 }
 
@@ -116,7 +117,7 @@ export class Mirror {
   }
 
   async #once(need: BlockNeed): Promise<readonly BlockNeed[]> {
-    const { blocks, fetch, fetchCheckpoint } = this.#dependencies
+    const { blocks, fetch, fetchCheckpoint, keepReport } = this.#dependencies
     const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(needTimeoutMs)])
     if (need.kind === 'checkpoint') {
       await fetchCheckpoint(need.cid, signal)
@@ -129,6 +130,7 @@ export class Mirror {
       if (bytes.length > need.maxBytes || !matchesCid(need.cid, bytes)) throw mismatch(need.cid)
       await blocks.put(need.cid, bytes)
     }
+    if (need.kind === 'report') await keepReport(need.run, bytes)
     return needsWithin(need, bytes)
   }
 }

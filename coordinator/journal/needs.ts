@@ -18,6 +18,8 @@ export type BlockNeed =
   | { readonly kind: 'spec'; readonly cid: CidText; readonly maxBytes: number }
   /** Its shards are needed too. */
   | { readonly kind: 'data'; readonly cid: CidText; readonly maxBytes: number }
+  /** What a run that is over came to. */
+  | { readonly kind: 'report'; readonly run: RunId; readonly cid: CidText; readonly maxBytes: number }
   /** A newer one of the same run takes its place. */
   | { readonly kind: 'checkpoint'; readonly run: RunId; readonly cid: CidText }
 
@@ -48,8 +50,11 @@ export function needsOf(record: HeadRecord): readonly BlockNeed[] {
     case 'term':
     case 'member':
     case 'measured':
-    case 'archived':
       return []
+    case 'archived': {
+      const { run, report } = record
+      return report === null ? [] : [{ kind: 'report', run, cid: report, maxBytes: maxMetadataBlockBytes }]
+    }
     default:
       return record satisfies never
   }

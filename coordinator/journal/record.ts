@@ -94,8 +94,8 @@ const schema = z.discriminatedUnion('kind', [
     lossNats: finite.nullable(),
     text: text(65_536).nullable(),
   }),
-  /** The run is over and its report kept: its records may go. */
-  z.strictObject({ kind: z.literal('archived'), run }),
+  /** The run is over: its other records may go. Null where its report is kept nowhere, or is too long for a block. */
+  z.strictObject({ kind: z.literal('archived'), run, report: cid.nullable().default(null) }),
 ])
 
 /** One entry of the head's history. The records in their order are the head: replaying them is how it restarts. */
