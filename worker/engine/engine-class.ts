@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { arch, cpus, platform } from 'node:os'
+import path from 'node:path'
+import type { Engine } from './engine.ts'
+import type { EngineName } from './engine-names.ts'
 
 /** From widest to narrowest: kernels are chosen, and sums split, by the widest that the processor has. */
 const instructionSets: readonly (readonly [flag: string, name: string])[] = [
@@ -30,12 +33,42 @@ function hostInstructionSet(): string {
   }
 }
 
-const version: unknown = createRequire(import.meta.url)('onnxruntime-node/package.json').version
+const { resolve } = createRequire(import.meta.url)
+/** Read from its file, since not every package lets it be imported. All have their entry in a folder of its own. */
+function versionOf(name: string): string {
+  const file = path.join(path.dirname(resolve(name)), '../package.json')
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version
+}
 
 /** It fuses nodes and so reorders sums: part of the engine class. `all` would add rewrites that depend on the processor. */
 export const optimizationLevel = 'extended'
 
 /** For example `ort-cpu/1.30.0/extended/x64/avx512/threads=1`. */
 export function ortCpuClass(threads: number): string {
-  return `ort-cpu/${version}/${optimizationLevel}/${arch()}/${hostInstructionSet()}/threads=${threads}`
+  return `ort-cpu/${versionOf('onnxruntime-node')}/${optimizationLevel}/${arch()}/${hostInstructionSet()}/threads=${threads}`
+}
+
+export type About = Pick<Engine, 'name' | 'device' | 'exact' | 'engineClass'>
+
+/** What an engine says of itself, known before its library is loaded. */
+export function aboutEngine(name: EngineName, threads: number): About {
+  switch (name) {
+    case 'ort-cpu':
+      return { name, device: 'cpu', exact: true, engineClass: ortCpuClass(threads) }
+    case 'ort-wasm': {
+      const version = versionOf('onnxruntime-web')
+      const engineClass = `ort-wasm/${version}/${optimizationLevel}/simd128/threads=1`
+      return { name, device: 'cpu', exact: true, engineClass }
+    }
+    case 'ort-webgpu':
+    case 'ort-cuda': {
+      const device = name === 'ort-cuda' ? 'cuda' : 'webgpu'
+      const engineClass = `${name}/${versionOf('onnxruntime-node')}/${optimizationLevel}`
+      return { name, device, exact: false, engineClass }
+    }
+    case 'tfjs':
+      return { name, device: 'cpu', exact: false, engineClass: `tfjs/${versionOf('@tensorflow/tfjs-core')}` }
+    default:
+      return name satisfies never
+  }
 }

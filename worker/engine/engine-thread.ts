@@ -1,31 +1,40 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { invariant, MurmurError } from '../../protocol/errors.ts'
-import { ortCpuEngine } from './ort-cpu.ts'
-import type { EngineAnswer, EngineCall, EngineThreadData } from './threaded-engine.ts'
+import { errorText, invariant, MurmurError } from '../../protocol/errors.ts'
+import { createEngine } from './create-engine.ts'
+import type { TrainingSession } from './engine.ts'
+import { type EngineAnswer, type EngineCall, type EngineThreadData, stepAborted } from './threaded-engine.ts'
 
 /** The other side of threaded-engine.ts: holds one session and answers its calls one after the other. */
 const port = parentPort
 invariant(port !== null, 'this file runs as a thread')
-const { kind, program, threads } = workerData as EngineThreadData
+const { engine, kind, program, threads } = workerData as EngineThreadData
 
 const opening = open()
 // The first call is told why there is no session; nobody else needs to hear of it.
 opening.catch(() => {})
 let queue: Promise<void> = Promise.resolve()
+const aborts = new Map<number, AbortController>()
 
 port.on('message', (call: EngineCall) => {
+  if (call.method === 'abort') {
+    aborts
+      .get(call.id)
+      ?.abort(new MurmurError(stepAborted, { message: 'aborted', next: 'take the step again' }))
+    return
+  }
+  if (call.method === 'step') aborts.set(call.id, new AbortController())
   queue = queue.then(() => answer(call))
 })
 
 async function open() {
-  const engine = ortCpuEngine({ threads })
+  const created = await createEngine(engine, { threads })
   switch (kind) {
     case 'training':
-      return await engine.loadTraining(program)
+      return await created.loadTraining(program)
     case 'evaluation':
-      return await engine.loadEvaluation(program)
+      return await created.loadEvaluation(program)
     case 'sampling':
-      return await engine.loadSampling(program)
+      return await created.loadSampling(program)
     default:
       return kind satisfies never
   }
@@ -34,15 +43,23 @@ async function open() {
 async function answer({ id, method, args }: EngineCall): Promise<void> {
   try {
     const session = await opening
-    const member = session[method as keyof typeof session] as unknown
-    const value =
-      typeof member === 'function'
-        ? await (member as (...given: readonly unknown[]) => unknown)(...args)
-        : member
-    port!.postMessage({ id, value } satisfies EngineAnswer)
+    port!.postMessage({ id, value: await called(session, { id, method, args }) } satisfies EngineAnswer)
   } catch (error) {
     port!.postMessage({ id, error: describe(error) } satisfies EngineAnswer)
+  } finally {
+    aborts.delete(id)
   }
+}
+
+async function called(session: object, { id, method, args }: EngineCall): Promise<unknown> {
+  if (method === 'step') {
+    const [batch, options] = args as Parameters<TrainingSession['step']>
+    return await (session as TrainingSession).step(batch, { ...options, signal: aborts.get(id)!.signal })
+  }
+  const member = session[method as keyof typeof session] as unknown
+  return typeof member === 'function'
+    ? await (member as (...given: readonly unknown[]) => unknown)(...args)
+    : member
 }
 
 function describe(error: unknown): Extract<EngineAnswer, { error: unknown }>['error'] {
@@ -52,7 +69,7 @@ function describe(error: unknown): Extract<EngineAnswer, { error: unknown }>['er
   }
   return {
     code: 'ENGINE_FAILED',
-    message: error instanceof Error ? error.message : String(error),
+    message: errorText(error),
     next: 'load the program again; lower train.batch if memory is short',
   }
 }

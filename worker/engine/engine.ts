@@ -1,4 +1,5 @@
 import type { ProgramInfo } from '../../program/check-program.ts'
+import type { EngineName } from './engine-names.ts'
 
 /** One model replica between two steps: flat vectors of N values in the parameter table's order. */
 export interface TrainState {
@@ -20,6 +21,11 @@ export interface Batch {
 
 export interface StepOptions {
   readonly learningRate: number
+  /**
+   * An aborted step has not been taken: the state is as it was before it. What its library is in the middle of is
+   * finished first; an abort that comes after the end of the step is none, and the step has been taken.
+   */
+  readonly signal?: AbortSignal
 }
 
 export interface StepResult {
@@ -35,7 +41,7 @@ export interface TrainingSession {
   writeState(state: TrainState): Promise<void>
   /** A copy of the state: later steps do not change it. */
   readState(): Promise<TrainState>
-  /** One optimizer step. Throws TRAINING_DIVERGED, and then leaves the state as it was. */
+  /** One optimizer step. Throws TRAINING_DIVERGED, or the signal's reason, and then leaves the state as it was. */
   step(batch: Batch, options: StepOptions): Promise<StepResult>
   close(): Promise<void>
 }
@@ -61,10 +67,16 @@ export interface SamplingSession {
   close(): Promise<void>
 }
 
+/** What it computes on, as nodes offer it. */
+export type DeviceKind = 'cpu' | 'webgpu' | 'cuda'
+
 /** Runs training programs. Every load checks the program first (`checkProgram`). */
 export interface Engine {
-  readonly name: string
-  /** Equal class promises equal bits: engine, version, instruction set, threads, optimization level. */
+  readonly name: EngineName
+  readonly device: DeviceKind
+  /** Whether equal class promises equal bits. Graphics cards promise nothing of the kind. */
+  readonly exact: boolean
+  /** What decides its bits: engine, version, instruction set or device, threads, optimization level. */
   readonly engineClass: string
   loadTraining(program: Uint8Array, signal?: AbortSignal): Promise<TrainingSession>
   loadEvaluation(program: Uint8Array, signal?: AbortSignal): Promise<EvaluationSession>

@@ -3,19 +3,17 @@ import { drawsAt } from '../../protocol/random.ts'
 import type { SamplingSession } from './engine.ts'
 
 export interface SampleOptions {
-  /** Bytes to append. */
+  /** Bytes, or tokens, to append. */
   readonly count: number
-  /** 0 always takes the likeliest byte; 1 samples from the model as it is. */
+  /** 0 always takes the likeliest; 1 samples from the model as it is. */
   readonly temperature: number
-  /** Only the k likeliest bytes are drawn from. */
+  /** Only the k likeliest are drawn from. */
   readonly topK: number
   readonly seed: number
-  /** Told each new byte as it is made. */
-  readonly onBytes?: (bytes: Uint8Array) => void
 }
 
 /**
- * Continues a prompt byte by byte; gives the new bytes alone. Equal arguments on an equal engine give equal bytes.
+ * Continues a prompt byte by byte, telling each as it is made; gives the new bytes alone. Equal arguments on an equal engine give equal bytes.
  * The model sees the last `context` bytes.
  * @throws MurmurError PROMPT_EMPTY, NOT_A_LANGUAGE_MODEL (exit `usage`).
  */
@@ -23,9 +21,21 @@ export async function sampleText(
   session: SamplingSession,
   params: Float32Array,
   prompt: Uint8Array,
-  options: SampleOptions,
+  { onBytes, ...options }: SampleOptions & { readonly onBytes?: (bytes: Uint8Array) => void },
   signal?: AbortSignal,
 ): Promise<Uint8Array> {
+  const onToken = (byte: number) => onBytes?.(Uint8Array.of(byte))
+  return Uint8Array.from(await sampleTokens(session, params, [...prompt], { ...options, onToken }, signal))
+}
+
+/** As `sampleText`, of the ids of tokens. */
+export async function sampleTokens(
+  session: SamplingSession,
+  params: Float32Array,
+  prompt: readonly number[],
+  { onToken, ...options }: SampleOptions & { readonly onToken?: (token: number) => void },
+  signal?: AbortSignal,
+): Promise<number[]> {
   const { task, inputs, logits } = session.info
   if (task !== 'language') {
     throw new MurmurError('NOT_A_LANGUAGE_MODEL', {
@@ -38,7 +48,7 @@ export async function sampleText(
   if (prompt.length === 0) {
     throw new MurmurError('PROMPT_EMPTY', {
       message: 'there is nothing to continue',
-      next: 'give a prompt of at least one byte',
+      next: 'give a prompt of at least one character',
       exit: 'usage',
     })
   }
@@ -53,9 +63,9 @@ export async function sampleText(
     const last = all.subarray((seen.length - 1) * vocabulary, seen.length * vocabulary)
     const next = choose(last, options, draw() / 2 ** 32)
     text.push(next)
-    options.onBytes?.(Uint8Array.of(next))
+    onToken?.(next)
   }
-  return Uint8Array.from(text.slice(prompt.length))
+  return text.slice(prompt.length)
 }
 
 /** One index, drawn from softmax(logits / temperature) over the top k. `uniform` is in [0, 1). */

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { initialWeights } from '../../program/initial-weights.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
 import { ortCpuEngine } from './ort-cpu.ts'
-import { threadedOrtCpuEngine } from './threaded-engine.ts'
+import { threadedEngine } from './threaded-engine.ts'
 
 const spec = { preset: 'gpt', layers: 1, width: 16, heads: 2, context: 8, batch: 2 } as const
 const programs = buildTrainingProgram(spec)
@@ -12,7 +12,7 @@ const tokens = BigInt64Array.from({ length: spec.batch * spec.context }, (_, ind
 const batch = { inputs: tokens, targets: tokens }
 
 test('a thread gives the same class and the same bits as the engine itself', async () => {
-  const [here, there] = [ortCpuEngine(), threadedOrtCpuEngine()]
+  const [here, there] = [ortCpuEngine(), threadedEngine('ort-cpu')]
   expect(there.engineClass).toBe(here.engineClass)
   const states = []
   for (const engine of [here, there]) {
@@ -26,7 +26,7 @@ test('a thread gives the same class and the same bits as the engine itself', asy
 })
 
 test('errors keep their code across the thread, and a closed session refuses', async () => {
-  const engine = threadedOrtCpuEngine()
+  const engine = threadedEngine('ort-cpu')
   await expect(engine.loadTraining(programs.evaluation)).rejects.toMatchObject({ code: 'PROGRAM_KIND' })
   const session = await engine.loadTraining(programs.training)
   await expect(session.writeState({ ...start(), params: new Float32Array(1) })).rejects.toMatchObject({
@@ -35,4 +35,17 @@ test('errors keep their code across the thread, and a closed session refuses', a
   await session.close()
   await session.close()
   await expect(session.readState()).rejects.toMatchObject({ code: 'ENGINE_CLOSED' })
+})
+
+test('a step is aborted on a thread too: not taken, and the session goes on', async () => {
+  const session = await threadedEngine('ort-wasm').loadTraining(programs.training)
+  await session.writeState(start())
+  const controller = new AbortController()
+  const stepping = session.step(batch, { learningRate: 1e-3, signal: controller.signal })
+  controller.abort(new Error('enough'))
+  await expect(stepping).rejects.toThrow('enough')
+  expect(await session.readState()).toEqual(start())
+  await session.step(batch, { learningRate: 1e-3 })
+  expect((await session.readState()).step).toBe(1)
+  await session.close()
 })

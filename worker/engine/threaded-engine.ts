@@ -1,10 +1,12 @@
 import './no-telemetry.ts'
 import { Worker } from 'node:worker_threads'
-import { MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
-import type { Engine, EvaluationSession, SamplingSession, TrainingSession } from './engine.ts'
-import { ortCpuClass } from './engine-class.ts'
+import { isMurmurError, MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
+import type { Engine, EvaluationSession, SamplingSession, StepOptions, TrainingSession } from './engine.ts'
+import { aboutEngine } from './engine-class.ts'
+import type { EngineName } from './engine-names.ts'
+import { closed } from './runner.ts'
 
-/** What the thread is asked: one method of the one session it holds. */
+/** What the thread is asked: one method of the one session it holds, or to abort the step that an earlier call asked for. */
 export interface EngineCall {
   readonly id: number
   readonly method: string
@@ -16,34 +18,40 @@ export type EngineAnswer =
   | { readonly id: number; readonly error: { readonly code: string } & Omit<MurmurErrorOptions, 'cause'> }
 
 export interface EngineThreadData {
+  readonly engine: EngineName
   readonly kind: 'training' | 'evaluation' | 'sampling'
   readonly program: Uint8Array
   readonly threads: number
 }
 
+/** The code by which the thread says that it did not take an aborted step. */
+export const stepAborted = 'STEP_ABORTED'
+
 /**
- * onnxruntime on the processor, one thread a session. The runtime blocks the thread it runs on, and a node must go on
- * answering the network while it trains or audits.
+ * An engine with one thread a session. Most block the thread they run on, and a node must go on answering the network
+ * while it trains or audits.
  */
-export function threadedOrtCpuEngine({ threads = 1 }: { readonly threads?: number } = {}): Engine {
+export function threadedEngine(
+  engine: EngineName,
+  { threads = 1 }: { readonly threads?: number } = {},
+): Engine {
   const open = async <T extends object>(
     kind: EngineThreadData['kind'],
     program: Uint8Array,
     signal?: AbortSignal,
   ) => {
     signal?.throwIfAborted()
-    return await openThread<T>({ kind, program, threads })
+    return await openThread<T>({ engine, kind, program, threads })
   }
   return {
-    name: 'ort-cpu',
-    engineClass: ortCpuClass(threads),
+    ...aboutEngine(engine, threads),
     loadTraining: async (program, signal) => {
-      const { info, call, close } = await open<TrainingSession>('training', program, signal)
+      const { info, call, step, close } = await open<TrainingSession>('training', program, signal)
       return {
         info,
         writeState: (state) => call('writeState', state),
         readState: () => call('readState'),
-        step: (batch, options) => call('step', batch, options),
+        step,
         close,
       }
     },
@@ -74,7 +82,7 @@ async function openThread<T extends object>(data: EngineThreadData) {
   worker.unref()
   const waiting = new Map<number, Waiting>()
   let calls = 0
-  let closed = false
+  let gone = false
   const failAll = (error: unknown) => {
     for (const { reject } of waiting.values()) reject(error)
     waiting.clear()
@@ -88,38 +96,51 @@ async function openThread<T extends object>(data: EngineThreadData) {
   })
   worker.on('error', failAll)
   worker.on('exit', () => {
-    closed = true
-    failAll(gone())
+    gone = true
+    failAll(closed())
   })
-  const ask = (method: string, args: readonly unknown[]): Promise<never> => {
-    if (closed) return Promise.reject(gone())
-    return new Promise((resolve, reject) => {
-      const id = calls++
-      waiting.set(id, { resolve, reject })
-      worker.postMessage({ id, method, args } satisfies EngineCall)
-    })
+  const send = (call: EngineCall) => worker.postMessage(call)
+  const ask = (method: string, args: readonly unknown[]) => {
+    const id = calls++
+    const { promise, resolve, reject } = Promise.withResolvers<never>()
+    if (gone) return { id, answer: Promise.reject<never>(closed()) }
+    waiting.set(id, { resolve, reject })
+    send({ id, method, args })
+    return { id, answer: promise }
   }
   const call = <Method extends keyof T & string>(
     method: Method,
     ...args: Arguments<T[Method]>
-  ): Promise<Result<T[Method]>> => ask(method, args)
-  const info: Info = await ask('info', []).catch(async (error: unknown) => {
+  ): Promise<Result<T[Method]>> => ask(method, args).answer
+  const step: TrainingSession['step'] = async (batch, { learningRate, signal }) => {
+    signal?.throwIfAborted()
+    const { id, answer } = ask('step', [batch, { learningRate } satisfies StepOptions])
+    if (signal === undefined) return await answer
+    const abort = () => send({ id, method: 'abort', args: [] })
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      return await answer
+    } catch (error) {
+      throw isMurmurError(error) && error.code === stepAborted ? signal.reason : error
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+  const info: Info = await ask('info', []).answer.catch(async (error: unknown) => {
     await worker.terminate()
     throw error
   })
   return {
     info,
     call,
+    step,
     close: async () => {
-      if (closed) return
+      if (gone) return
       // What the thread is in the middle of is finished first, and its session released; then the thread is ended.
-      const released = ask('close', [])
-      closed = true
-      await released.catch(() => {})
+      const { answer } = ask('close', [])
+      gone = true
+      await answer.catch(() => {})
       await worker.terminate()
     },
   }
 }
-
-const gone = (): MurmurError =>
-  new MurmurError('ENGINE_CLOSED', { message: 'this session is closed', next: 'load the program again' })

@@ -7,6 +7,7 @@ import { decode, encode, type HeadRequest, type NodeOffer } from '../../protocol
 import { describeHost } from './describe-host.ts'
 import { listGpus } from './gpus.ts'
 import { createOffer } from './offer.ts'
+import { trainingOn } from './training-device.ts'
 
 let root: string
 beforeAll(async () => {
@@ -81,6 +82,21 @@ test('an offer is another object whenever something is known better', () => {
   expect(offer.current().devices.map(({ tokensPerSecond }) => tokensPerSecond)).toEqual([5, 0])
   offer.improve({ gpus: [{ kind: 'cuda', ...device, name: 'asked' }] })
   expect(offer.current().devices.map(({ name }) => name)).toEqual(['x', 'asked'])
+})
+
+test('the device that trains has the speed: the engine’s kind, the card that it drives, or one that nobody told of', () => {
+  const named = (kind: 'cpu' | 'cuda' | 'webgpu') => ({
+    kind,
+    name: kind,
+    memoryBytes: 1,
+    tokensPerSecond: 3,
+  })
+  const [cpu, card] = [named('cpu'), named('cuda')]
+  const told = (devices: readonly ReturnType<typeof named>[], kind: 'cpu' | 'webgpu') =>
+    trainingOn(devices, kind, 9).map((device) => `${device.kind} ${device.name} ${device.tokensPerSecond}`)
+  expect(told([cpu, card], 'cpu')).toEqual(['cpu cpu 9', 'cuda cuda 0'])
+  expect(told([cpu, card], 'webgpu')).toEqual(['cpu cpu 0', 'webgpu cuda 9'])
+  expect(told([cpu], 'webgpu')).toEqual(['cpu cpu 0', 'webgpu software adapter 9'])
 })
 
 function asJoined(node: NodeOffer): NodeOffer | null {

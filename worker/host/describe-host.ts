@@ -1,8 +1,10 @@
 import { statfs } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import type { NodeOffer } from '../../protocol/wire.ts'
+import type { DeviceKind } from '../engine/engine.ts'
 import { deviceName, type GpuSearch, listGpus } from './gpus.ts'
 import type { Label } from './labels.ts'
+import { trainingOn } from './training-device.ts'
 
 export interface HostDescriptionOptions {
   /** The node's state folder, or one above it: its disk is the node's. */
@@ -10,6 +12,8 @@ export interface HostDescriptionOptions {
   readonly labels: readonly Label[]
   /** Measured on the reference program; 0 while unknown. */
   readonly tokensPerSecond: number
+  /** What the engine computes on; the processor unless told. */
+  readonly trainsOn?: DeviceKind
   readonly gpus?: GpuSearch
 }
 
@@ -20,10 +24,11 @@ export async function describeHost(options: HostDescriptionOptions): Promise<Nod
     kind: 'cpu',
     name: deviceName(cpus()[0]?.model ?? '') || 'processor',
     memoryBytes,
-    tokensPerSecond: options.tokensPerSecond,
+    tokensPerSecond: 0,
   } as const
+  const devices = [processor, ...(await listGpus(options.gpus))]
   return {
-    devices: [processor, ...(await listGpus(options.gpus))],
+    devices: [...trainingOn(devices, options.trainsOn ?? 'cpu', options.tokensPerSecond)],
     // Of the cores it may use: affinity and a container's share are honoured.
     cores: availableParallelism(),
     memoryBytes,

@@ -24,7 +24,7 @@ export const withoutAsking: GpuSearch = { nvidiaSmi: async () => '' }
 
 /**
  * The graphics cards of this host, by what its drivers tell: nvidia-smi, /proc/driver/nvidia, /sys/class/drm. Memory is 0
- * where nobody tells; the measured speed is 0, since no engine runs on them. Never throws: a host without is the usual case.
+ * where nobody tells; the measured speed is 0, since nothing was measured yet. Never throws: a host without is the usual case.
  */
 export async function listGpus({
   root = '/',

@@ -1,10 +1,12 @@
 import type { NodeOffer } from '../../protocol/wire.ts'
+import type { DeviceKind } from '../engine/engine.ts'
 import type { Device } from './gpus.ts'
+import { trainingOn } from './training-device.ts'
 
 /** What is learnt while the node already works. */
 export interface Learnt {
   readonly gpus: readonly Device[]
-  /** Of the processor, on the reference program. */
+  /** Of the device that trains, on the reference program. */
   readonly tokensPerSecond: number
   readonly upBytesPerSecond: number
   readonly downBytesPerSecond: number
@@ -18,16 +20,17 @@ export interface Offer {
   improve(learnt: Partial<Learnt>): void
 }
 
-export function createOffer(described: NodeOffer): Offer {
+/** @param trainsOn what the engine computes on */
+export function createOffer(described: NodeOffer, trainsOn: DeviceKind = 'cpu'): Offer {
   let offer = described
+  let speed = Math.max(0, ...described.devices.map(({ tokensPerSecond }) => tokensPerSecond))
   return {
     current: () => offer,
     improve: ({ tokensPerSecond, gpus, ...line }) => {
-      const processors = offer.devices
-        .filter(({ kind }) => kind === 'cpu')
-        .map((device) => (tokensPerSecond === undefined ? device : { ...device, tokensPerSecond }))
-      const cards = gpus ?? offer.devices.filter(({ kind }) => kind !== 'cpu')
-      offer = { ...offer, ...line, devices: [...processors, ...cards] }
+      speed = tokensPerSecond ?? speed
+      const processors = offer.devices.filter(({ kind }) => kind === 'cpu')
+      const devices = gpus === undefined ? offer.devices : [...processors, ...gpus]
+      offer = { ...offer, ...line, devices: [...trainingOn(devices, trainsOn, speed)] }
     },
   }
 }

@@ -1,19 +1,19 @@
-import type { Tensor } from 'onnxruntime-node'
+import { setImmediate as turn } from 'node:timers/promises'
 import { biasCorrection } from '../../program/optimizers/adamw.ts'
-import { invariant, MurmurError } from '../../protocol/errors.ts'
+import { MurmurError } from '../../protocol/errors.ts'
 import type { Batch, TrainingSession, TrainState } from './engine.ts'
-import type { OrtSession, Tensors } from './ort-session.ts'
-import { batchTensor, floats, scalar } from './ort-tensors.ts'
+import type { Runner, Tensors } from './runner.ts'
+import { batchTensor, floats, scalar } from './tensors.ts'
 
 /**
- * Trains with two sets of state buffers: a step reads one and writes the other, and only if its result is finite do
- * they change places: one that diverged has changed nothing.
+ * Trains with two sets of state buffers: a step reads one and writes the other, and only if its result is finite and it
+ * was not aborted do they change places: one that diverged has changed nothing.
  */
-export function createTrainingSession(session: OrtSession): TrainingSession {
-  const info = session.program
+export function createTrainingSession(runner: Runner): TrainingSession {
+  const info = runner.program
   const { parameterCount, optimizerSlots, betas } = info
   const vectors = ['params', ...optimizerSlots]
-  const newSet = () => new Map(vectors.map((name) => [name, floats(parameterCount)]))
+  const newSet = () => vectors.map(() => floats(parameterCount))
   const [lossOut, normOut] = [scalar(0), scalar(0)]
   let current = newSet()
   let next = newSet()
@@ -21,7 +21,7 @@ export function createTrainingSession(session: OrtSession): TrainingSession {
 
   const feedsOf = ({ inputs, targets }: Batch, learningRate: number): Tensors =>
     Object.fromEntries([
-      ...current,
+      ...vectors.map((name, index) => [name, current[index]!] as const),
       ['inputs', batchTensor(inputs, info.inputs, 'inputs')],
       ['targets', batchTensor(targets, info.targets, 'targets')],
       ['learning_rate', scalar(learningRate)],
@@ -31,26 +31,31 @@ export function createTrainingSession(session: OrtSession): TrainingSession {
   return {
     info,
     async writeState(state) {
-      session.assertOpen()
+      runner.assertOpen()
       assertShape(state, parameterCount, optimizerSlots.length)
       const given = [state.params, ...state.optimizer]
-      vectors.forEach((name, index) => {
-        dataOf(current, name).set(given[index]!)
+      current.forEach(({ data }, index) => {
+        data.set(given[index]!)
       })
       step = state.step
     },
     async readState() {
-      session.assertOpen()
-      const [params, ...optimizer] = vectors.map((name) => dataOf(current, name).slice())
+      runner.assertOpen()
+      const [params, ...optimizer] = current.map(({ data }) => data.slice())
       return { params: params!, optimizer, step }
     },
-    async step(given, { learningRate }) {
+    async step(given, { learningRate, signal }) {
       const results = {
         loss: lossOut,
         grad_norm: normOut,
-        ...Object.fromEntries([...next].map(([name, tensor]) => [`next_${name}`, tensor])),
+        ...Object.fromEntries(vectors.map((name, index) => [`next_${name}`, next[index]!])),
       }
-      await session.run(feedsOf(given, learningRate), results)
+      await runner.run(feedsOf(given, learningRate), results, signal)
+      if (signal !== undefined) {
+        // Whoever aborted while the run blocked this thread is heard now.
+        await turn()
+        signal.throwIfAborted()
+      }
       const [lossNats, gradNorm] = [lossOut.data[0]!, normOut.data[0]!]
       if (!Number.isFinite(lossNats) || !Number.isFinite(gradNorm))
         throw diverged(step + 1, lossNats, gradNorm)
@@ -58,14 +63,8 @@ export function createTrainingSession(session: OrtSession): TrainingSession {
       step++
       return { lossNats, gradNorm }
     },
-    close: () => session.close(),
+    close: () => runner.close(),
   }
-}
-
-function dataOf(set: ReadonlyMap<string, Tensor>, name: string): Float32Array {
-  const data = set.get(name)?.data
-  invariant(data instanceof Float32Array, `${name} is a float vector of the state`)
-  return data
 }
 
 function assertShape({ params, optimizer, step }: TrainState, count: number, slots: number): void {

@@ -1,0 +1,69 @@
+import type { InferenceSession, Tensor } from 'onnxruntime-node'
+import { optimizationLevel } from './engine-class.ts'
+import { engineFailed, type PlainTensor, type ProgramLoader, type Tensors } from './runner.ts'
+
+/** The parts of onnxruntime that its builds for Node and for WebAssembly share. */
+export interface OrtRuntime {
+  readonly InferenceSession: {
+    create(
+      bytes: Uint8Array,
+      options: InferenceSession.SessionOptions,
+    ): Promise<Pick<InferenceSession, 'run' | 'release'>>
+  }
+  readonly Tensor: new (
+    type: 'float32' | 'int64',
+    data: Float32Array | BigInt64Array,
+    shape: readonly number[],
+  ) => Tensor
+  /** Whether a run writes into tensors that it is given for results; otherwise it makes its own. */
+  readonly writesResults: boolean
+}
+
+/**
+ * What decides an engine's bits beside its version and the processor. No spinning: idle threads of several workers on one
+ * host would starve the busy ones.
+ */
+const pinned = {
+  graphOptimizationLevel: optimizationLevel,
+  executionMode: 'sequential',
+  interOpNumThreads: 1,
+  enableCpuMemArena: true,
+  enableMemPattern: true,
+  // Failures arrive as errors; standard error is for people.
+  logSeverityLevel: 4,
+  extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
+} as const
+
+/** Loads programs into onnxruntime, on the given provider. */
+export function ortLoader(
+  { InferenceSession, Tensor, writesResults }: OrtRuntime,
+  provider: string,
+  threads: number,
+): ProgramLoader {
+  const tensor = ({ data, shape }: PlainTensor) =>
+    new Tensor(data instanceof Float32Array ? 'float32' : 'int64', data, shape)
+  const tensors = (plain: Tensors) =>
+    Object.fromEntries(Object.entries(plain).map(([name, value]) => [name, tensor(value)]))
+  const fail = (cause: unknown): never => {
+    throw engineFailed('onnxruntime', cause)
+  }
+  return async (bytes) => {
+    const session = await InferenceSession.create(bytes, {
+      ...pinned,
+      executionProviders: [provider],
+      intraOpNumThreads: threads,
+    }).catch(fail)
+    return {
+      async run(feeds, results) {
+        if (writesResults) {
+          await session.run(tensors(feeds), tensors(results)).catch(fail)
+          return
+        }
+        const made = await session.run(tensors(feeds), Object.keys(results)).catch(fail)
+        for (const [name, { data }] of Object.entries(results))
+          (data as Float32Array).set(made[name]!.data as Float32Array)
+      },
+      release: () => session.release(),
+    }
+  }
+}
