@@ -7,13 +7,13 @@ import { stateRoot } from './state-root.ts'
 
 /**
  * The outer step of round `round`: the admitted updates, in manifest order, folded into one pseudo-gradient and that into
- * the round's fragment of θ. A round without contributions leaves everything as it is: with eager updates the next one begins
+ * the round's fragment of θ; what is frozen stays as it is. A round without contributions leaves everything as it is: with eager updates the next one begins
  * where it did. Pure: returns fresh vectors, or the same, and their root; the same bytes on every replica.
  */
 export function applyRound(
   state: ReplicaState,
   contributions: readonly WeightedUpdate[],
-  { rule, outer, fragments, eager }: Averaging,
+  { rule, outer, fragments, eager, frozen = [] }: Averaging,
   round: number,
 ): { readonly state: ReplicaState; readonly stateRoot: Hash } {
   if (contributions.length === 0) return { state, stateRoot: stateRoot(state) }
@@ -25,6 +25,8 @@ export function applyRound(
   const delta = rule.aggregate(contributions, fragment.length, parts.slice(outer.vectors))
   outer.apply(part, delta, parts.slice(0, outer.vectors), Math.floor(round / fragments))
   fragment.scatter(part, theta)
+  // Compressors that keep so many values of a chunk send some where there was no update.
+  for (const { start, end } of frozen) theta.set(state.theta.subarray(start, end), start)
   for (const [index, vector] of vectors.entries()) fragment.scatter(parts[index]!, vector)
   const next = { theta, vectors: eager ? [...vectors, state.theta] : vectors }
   return { state: next, stateRoot: stateRoot(next) }

@@ -5,11 +5,11 @@ import { averagingOf, checkAveraging, initialState, replicaVectors, trainingBase
 import { contribute, type Kept } from './contribute.ts'
 
 test('more fragments than the model has chunks are refused, with how many it has', () => {
-  const { averaging } = parseRunFile({ averaging: { fragments: 3 } }, 'run.yaml')
-  expect(() => checkAveraging(averaging, 24_575)).toThrow(
+  const file = parseRunFile({ averaging: { fragments: 3 } }, 'run.yaml')
+  expect(() => checkAveraging(file, 24_575)).toThrow(
     expect.objectContaining({ code: 'AVERAGING_INVALID', next: expect.stringContaining('to 2 or fewer') }),
   )
-  checkAveraging(averaging, 24_576)
+  checkAveraging(file, 24_576)
 })
 
 const parameterCount = 9_000

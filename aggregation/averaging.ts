@@ -1,5 +1,6 @@
 import { MurmurError } from '../protocol/errors.ts'
-import type { AveragingSection, TrainSection } from '../protocol/run-spec.ts'
+import type { AveragingSection, RunFile, TrainSection } from '../protocol/run-spec.ts'
+import { assertAffordable } from './affordable.ts'
 import type { Compressor } from './compressor.ts'
 import { compressorOf } from './compressor-of.ts'
 import { mostFragments } from './fragments.ts'
@@ -21,17 +22,29 @@ export interface Averaging {
    * what its worker has learnt since, so that it can begin before the contributions of that round are there.
    */
   readonly eager: boolean
+  /** Parts of the flat vector that no round moves, whatever contributions say of them. */
+  readonly frozen?: readonly Span[]
 }
 
-/** The averaging that a run spec asks for. */
-export function averagingOf({
-  averaging,
-  train,
-}: {
-  readonly averaging: AveragingSection
-  readonly train: Pick<TrainSection, 'roundsPerEpoch' | 'epochs'>
-}): Averaging {
+/** Elements of the flat vector: from `start` up to, but without, `end`. */
+export interface Span {
+  readonly start: number
+  readonly end: number
+}
+
+/** The averaging that a run spec asks for; `frozen` is told by its program. */
+export function averagingOf(
+  {
+    averaging,
+    train,
+  }: {
+    readonly averaging: AveragingSection
+    readonly train: Pick<TrainSection, 'roundsPerEpoch' | 'epochs'>
+  },
+  frozen: readonly Span[] = [],
+): Averaging {
   return {
+    frozen,
     compressor: compressorOf(averaging),
     rule: ruleOf(averaging),
     outer: outerOf(averaging, train.roundsPerEpoch * train.epochs),
@@ -40,15 +53,24 @@ export function averagingOf({
   }
 }
 
-/** @throws MurmurError AVERAGING_INVALID: a run of this many parameters cannot average so. */
-export function checkAveraging({ fragments }: AveragingSection, parameterCount: number): void {
+/**
+ * @throws MurmurError AVERAGING_INVALID: a run of this many parameters cannot average so, or no node could fold a full
+ * round of `workers.max` members in time and memory.
+ */
+export function checkAveraging(
+  { averaging, workers }: Pick<RunFile, 'averaging' | 'workers'>,
+  parameterCount: number,
+): void {
+  const { fragments } = averaging
   const most = mostFragments(parameterCount)
-  if (fragments <= most) return
-  throw new MurmurError('AVERAGING_INVALID', {
-    message: `averaging.fragments is ${fragments}, and ${parameterCount} parameters have ${most} chunks to part`,
-    next: `set averaging.fragments to ${most} or fewer`,
-    exit: 'usage',
-  })
+  if (fragments > most) {
+    throw new MurmurError('AVERAGING_INVALID', {
+      message: `averaging.fragments is ${fragments}, and ${parameterCount} parameters have ${most} chunks to part`,
+      next: `set averaging.fragments to ${most} or fewer`,
+      exit: 'usage',
+    })
+  }
+  assertAffordable(averaging, workers, parameterCount)
 }
 
 /** Whether what a worker has learnt stays with it beyond the round, as an offset of its own from what all start from. */

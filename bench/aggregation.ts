@@ -2,7 +2,8 @@
  * The steps of an outer round on one core: gigabytes read and written per second, as a ratio to `memcpy` of the same bytes
  * (measured in turn with it) and to PyTorch doing the same step on one thread. Times are the thread's own on the processor, so
  * that others on the host count for little. At 1, 10 and 124 million parameters.
- * Usage: node bench/aggregation.ts [--sizes 1,10,124] [--plain] [--torch FOLDER, a Python environment with torch and numpy]
+ * Usage: node bench/aggregation.ts [--sizes 1,10,124] [--steps 'int8 compress,bf16'] [--plain]
+ *        [--torch FOLDER, a Python environment with torch and numpy]
  */
 import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
@@ -23,6 +24,7 @@ import { stateRoot } from '../aggregation/state-root.ts'
 const { values: given } = parseArgs({
   options: {
     sizes: { type: 'string', default: '1,10,124' },
+    steps: { type: 'string' },
     plain: { type: 'boolean', default: false },
     torch: { type: 'string', default: path.join(tmpdir(), 'murmur-torch') },
   },
@@ -193,7 +195,8 @@ for (const parameterCount of sizes) {
   console.log(
     `\n${parameterCount / 1e6} M parameters           ms      GB/s   to memcpy   PyTorch ms   to PyTorch`,
   )
-  for (const step of steps(parameterCount)) {
+  const wanted = given.steps?.split(',')
+  for (const step of steps(parameterCount).filter(({ name }) => wanted?.includes(name) ?? true)) {
     const { ms, toMemcpy } = time(step, repetitions)
     const theirs = torch?.get(step.name)
     console.log(

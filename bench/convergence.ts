@@ -1,7 +1,7 @@
 /**
  * Convergence of low-communication training, measured against synchronous data parallelism on the same tokens. Trains the
- * cells of bench/convergence/plan.ts in this process, one after the other, and writes docs/convergence.md from all that are
- * through. It may be stopped at any time and goes on where it was.
+ * cells of bench/convergence/plan.ts in this process, one after the other, and writes docs/convergence.md and what `murmur plan`
+ * knows of them (aggregation/measured-gaps.json) from all that are through. It may be stopped at any time and goes on where it was.
  * Usage: node bench/convergence.ts [--tasks gpt,mini] [--workers 4,8] [--steps 200] [--only words,that a cell's name has]
  *        [--budget-minutes 60] [--out folder] [--list] [--page-only]
  */
@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Cell } from './convergence/cell.ts'
 import { describe } from './convergence/describe.ts'
+import { measuredGaps } from './convergence/measured.ts'
 import { pageOf } from './convergence/page.ts'
 import { plan } from './convergence/plan.ts'
 import {
@@ -79,8 +80,12 @@ async function trainAll(): Promise<void> {
 }
 
 async function writePage(): Promise<void> {
-  const { markdown, figures } = pageOf(await readAllFinished(folder))
-  const docs = join(import.meta.dirname, '..', 'docs')
+  const finished = await readAllFinished(folder)
+  const { markdown, figures } = pageOf(finished)
+  const root = join(import.meta.dirname, '..')
+  const gaps = `${JSON.stringify(measuredGaps(finished), null, 2)}\n`
+  await writeFile(join(root, 'aggregation', 'measured-gaps.json'), gaps)
+  const docs = join(root, 'docs')
   await mkdir(join(docs, 'convergence'), { recursive: true })
   await writeFile(join(docs, 'convergence.md'), markdown)
   for (const [name, svg] of figures) await writeFile(join(docs, 'convergence', name), svg)

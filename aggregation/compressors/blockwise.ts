@@ -55,12 +55,12 @@ export function blockwise(name: string, magic: string, quantizer: Quantizer, blo
         ((parameterCount - rest) / blockSize) * recordBytes(blockSize) + (rest > 0 ? recordBytes(rest) : 0)
       )
     },
+    encodeSum: (delta, residual, beta, into, body) => {
+      const kernels = kernelsFor(into.length)
+      if (kernels === null || !isAbsmax(bits)) return null
+      return kernels.compressBlocks(delta, residual, into, beta, largestMagnitude, { blockSize, bits }, body)
+    },
     encode: (values, body) => {
-      const kernels = kernelsFor(values.length)
-      if (kernels !== null && isAbsmax(bits)) {
-        kernels.quantizeBlocks(values, blockSize, bits, body)
-        return
-      }
       let offset = 0
       for (let start = 0; start < values.length; start += blockSize) {
         const end = Math.min(start + blockSize, values.length)
@@ -72,7 +72,7 @@ export function blockwise(name: string, magic: string, quantizer: Quantizer, blo
     decode: (body, parameterCount) => {
       const values = new Float32Array(parameterCount)
       // What the kernel finds malformed, the plain reader refuses with the reason.
-      if (isAbsmax(bits) && kernelsFor(parameterCount)?.readBlocks(body, blockSize, bits, values))
+      if (isAbsmax(bits) && kernelsFor(parameterCount)?.readBlocks(body, { blockSize, bits }, values))
         return { kind: 'dense', parameterCount, values }
       let offset = 0
       for (let start = 0; start < parameterCount; start += blockSize) {

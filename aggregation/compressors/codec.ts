@@ -17,6 +17,17 @@ export interface Codec {
    */
   encode(values: Float32Array, body: Uint8Array): void
   /**
+   * The same of β residual + Δ, leaving in `into` what remains, in one pass over memory: false, with nothing of use done,
+   * when a magnitude of the sum is above {@link largestMagnitude}. Null, with nothing done, where no kernel does that.
+   */
+  encodeSum?(
+    delta: Float32Array,
+    residual: Float32Array,
+    beta: number,
+    into: Float32Array,
+    body: Uint8Array,
+  ): boolean | null
+  /**
    * s, to the bit. `body` has the length due.
    * @throws MurmurError CONTRIBUTION_MALFORMED
    */
@@ -43,10 +54,15 @@ export function withErrorFeedback(codec: Codec, decay: number): Compressor {
     init: (parameterCount) => new Float32Array(parameterCount),
     maxBytes: totalBytes,
     compress: (delta, residual, into = new Float32Array(delta.length)): Compressed => {
-      accumulate(delta, residual, beta, into)
-      const bytes = new Uint8Array(totalBytes(delta.length))
-      writeHeader(bytes, codec.header, delta.length)
-      codec.encode(into, bytes.subarray(headerBytes))
+      const count = delta.length
+      invariant(residual.length === count && into.length === count, 'one error feedback a parameter')
+      const bytes = new Uint8Array(totalBytes(count))
+      writeHeader(bytes, codec.header, count)
+      const body = bytes.subarray(headerBytes)
+      const isEncoded = codec.encodeSum?.(delta, residual, beta, into, body) ?? null
+      if (isEncoded === false || (isEncoded === null && !accumulate(delta, residual, beta, into)))
+        throw diverged()
+      if (isEncoded === null) codec.encode(into, body)
       return { bytes, residual: into }
     },
     decompress: (bytes, parameterCount) => {
@@ -58,22 +74,19 @@ export function withErrorFeedback(codec: Codec, decay: number): Compressor {
   }
 }
 
-/** e ← β e + Δ, each operation rounded to f32. Refuses what would poison every later round. */
-function accumulate(delta: Float32Array, residual: Float32Array, beta: number, into: Float32Array): void {
-  const count = delta.length
-  invariant(residual.length === count && into.length === count, 'one error feedback a parameter')
-  const kernels = kernelsFor(count)
-  const isSane =
-    kernels === null
-      ? accumulatePlainly(delta, residual, beta, into)
-      : kernels.accumulate(delta, residual, beta, into, largestMagnitude)
-  if (!isSane) {
-    throw new MurmurError('UPDATE_NOT_FINITE', {
-      message: 'the update of this round is not finite: training has diverged on this worker',
-      next: 'lower the learning rate or the number of inner steps in the run spec, then start again',
-    })
-  }
+/** e ← β e + Δ, each operation rounded to f32. False for what would poison every later round. */
+function accumulate(delta: Float32Array, residual: Float32Array, beta: number, into: Float32Array): boolean {
+  const kernels = kernelsFor(delta.length)
+  return kernels === null
+    ? accumulatePlainly(delta, residual, beta, into)
+    : kernels.accumulate(delta, residual, beta, into, largestMagnitude)
 }
+
+const diverged = (): MurmurError =>
+  new MurmurError('UPDATE_NOT_FINITE', {
+    message: 'the update of this round is not finite: training has diverged on this worker',
+    next: 'lower the learning rate or the number of inner steps in the run spec, then start again',
+  })
 
 /** False when a magnitude is above {@link largestMagnitude}, as a NaN is. The twin of the kernel `accumulate`. */
 function accumulatePlainly(

@@ -1,36 +1,75 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { int4, int8 } from '../compressors/absmax.ts'
+import { largestMagnitude } from '../compressors/codec.ts'
 import { headerBytes } from '../compressors/format-header.ts'
 import { expectSameBits, kernels, values } from './fixtures/vectors.ts'
+import { useKernels } from './kernels.ts'
 
 const bits = fc.constantFrom(4 as const, 8 as const)
 const blockSize = fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(128, 4096))
 const length = fc.oneof({ weight: 15, arbitrary: fc.nat(600) }, { weight: 1, arbitrary: fc.constant(40_003) })
 const family = fc.constantFrom('noise' as const, 'ties' as const, 'zeros' as const, 'tiny' as const)
-const compressorOf = (bits: 4 | 8, blockSize: number) => (bits === 4 ? int4 : int8)({ blockSize, beta: 0 })
+const compressorOf = (bits: 4 | 8, blockSize: number, beta = 0) =>
+  (bits === 4 ? int4 : int8)({ blockSize, beta })
 
 test('int4 and int8: the same records, the same rest, and the same values of them', () => {
   fc.assert(
     fc.property(bits, blockSize, length, family, fc.nat(), (bits, blockSize, length, family, seed) => {
-      const input = values(seed, length, family)
       // From below the smallest scale to near the largest value, so that scales are cut off at both ends.
       const exponent = (seed % 240) - 130
-      for (let index = 0; index < length; index++) input[index]! *= 2 ** exponent
-      const compressor = compressorOf(bits, blockSize)
-      const { bytes, residual } = compressor.compress(input, compressor.init(length))
+      const [delta, kept] = [seed, seed + 1].map((seed) =>
+        values(seed, length, family).map((value) => value * 2 ** exponent),
+      ) as [Float32Array, Float32Array]
+      const beta = Math.fround([0, 0.95, 1][seed % 3]!)
+      const compressor = compressorOf(bits, blockSize, beta)
+      const { bytes, residual } = compressor.compress(delta, kept)
       const records = new Uint8Array(bytes.length - headerBytes)
-      // β e + Δ, which makes a −0 of Δ a +0.
-      const rest = input.map((value) => value + 0)
-      kernels.quantizeBlocks(rest, blockSize, bits, records)
+      const layout = { blockSize, bits }
+      expect(kernels.compressBlocks(delta, kept, kept, beta, largestMagnitude, layout, records)).toBe(true)
       expectSameBits(records, bytes.subarray(headerBytes))
-      expectSameBits(rest, residual)
+      expectSameBits(kept, residual)
       const found = new Float32Array(length)
-      expect(kernels.readBlocks(records, blockSize, bits, found)).toBe(true)
+      expect(kernels.readBlocks(records, layout, found)).toBe(true)
       expectSameBits(found, compressor.decompress(bytes, length).values)
     }),
     { numRuns: 300 },
   )
+})
+
+test('one value beyond the bound, or that is none, is found wherever it is', () => {
+  const wrong = fc.constantFrom(
+    2 ** 113,
+    -(2 ** 113),
+    Number.NaN,
+    Number.POSITIVE_INFINITY,
+    Number.NEGATIVE_INFINITY,
+  )
+  fc.assert(
+    fc.property(bits, blockSize, length, fc.nat(), wrong, (bits, blockSize, length, place, wrong) => {
+      const delta = values(3, length + 1, 'noise')
+      const records = new Uint8Array(compressorOf(bits, blockSize).maxBytes(delta.length) - headerBytes)
+      const compress = () => {
+        const kept = new Float32Array(delta.length)
+        return kernels.compressBlocks(delta, kept, kept, 1, largestMagnitude, { blockSize, bits }, records)
+      }
+      expect(compress()).toBe(true)
+      delta[place % delta.length] = wrong
+      expect(compress()).toBe(false)
+    }),
+    { numRuns: 60 },
+  )
+})
+
+test('an update that is not finite is refused with the kernels as without', () => {
+  const delta = values(5, 10_000, 'noise')
+  delta[7_777] = Number.NaN
+  const compressor = compressorOf(8, 128)
+  for (const engine of [kernels, null]) {
+    useKernels(engine)
+    const compress = () => compressor.compress(delta, compressor.init(delta.length))
+    expect(compress).toThrow(expect.objectContaining({ code: 'UPDATE_NOT_FINITE' }))
+  }
 })
 
 test('damaged records are refused by the one reader as by the other', () => {
@@ -50,7 +89,7 @@ test('damaged records are refused by the one reader as by the other', () => {
         if (scale !== null) new DataView(bytes.buffer).setFloat32(headerBytes, scale, true)
         for (const place of places) records[(place >> 3) % records.length]! ^= 1 << (place & 7)
         const found = new Float32Array(10)
-        const isCanonical = kernels.readBlocks(records, blockSize, bits, found)
+        const isCanonical = kernels.readBlocks(records, { blockSize, bits }, found)
         if (!isCanonical) refused++
         const read = () => compressor.decompress(bytes, 10)
         if (isCanonical) expectSameBits(found, read().values)

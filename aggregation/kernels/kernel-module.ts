@@ -20,7 +20,16 @@ export interface KernelExports {
   roundToBf16(values: number, n: number): void
   packBf16(values: number, into: number, n: number): void
   unpackBf16(packed: number, into: number, n: number): void
-  quantizeBlocks(values: number, n: number, blockSize: number, bits: number, out: number): number
+  compressBlocks(
+    delta: number,
+    residual: number,
+    beta: number,
+    limit: number,
+    n: number,
+    blockSize: number,
+    bits: number,
+    out: number,
+  ): number
   readBlocks(bytes: number, n: number, blockSize: number, bits: number, into: number): number
   meanOfRanks(
     into: number,

@@ -37,12 +37,21 @@ export interface Kernels {
   packBf16(values: Float32Array, into: Uint8Array): void
   unpackBf16(bytes: Uint8Array, into: Float32Array): void
   /**
-   * Blockwise absmax quantization: values ← values − what their codes say. `records` is zeros and exactly as long as the
-   * records. `blockSize` is at most 4,096.
+   * Blockwise absmax quantization: into ← β residual + Δ − what the codes say, with β an f32. `records` is exactly as long as
+   * the records, `blockSize` at most 4,096. False, with `into` and `records` of no use, when a magnitude of the sum is above
+   * `limit`, an f32, as a NaN is.
    */
-  quantizeBlocks(values: Float32Array, blockSize: number, bits: 4 | 8, records: Uint8Array): void
+  compressBlocks(
+    delta: Float32Array,
+    residual: Float32Array,
+    into: Float32Array,
+    beta: number,
+    limit: number,
+    layout: BlockLayout,
+    records: Uint8Array,
+  ): boolean
   /** The inverse, `into` as long as the values; false when a record is not canonical. */
-  readBlocks(records: Uint8Array, blockSize: number, bits: 4 | 8, into: Float32Array): boolean
+  readBlocks(records: Uint8Array, layout: BlockLayout, into: Float32Array): boolean
   /**
    * All chunks of a SparseLoCo contribution: into ← β residual + Δ − what is sent. `records` is zeros and exactly as long as
    * the records. False, with `into` and `records` of no use, when the accumulator is not finite.
@@ -57,6 +66,13 @@ export interface Kernels {
   ): boolean
   /** The update of a contribution whose header has been checked; null when a record is not canonical. */
   readChunks(records: Uint8Array, layout: ChunkLayout, parameterCount: number): SparseUpdate | null
+}
+
+export interface BlockLayout {
+  /** Values that share a scale, 1 … 4096. */
+  readonly blockSize: number
+  /** Of a code. */
+  readonly bits: 4 | 8
 }
 
 export interface WeightedTerm {

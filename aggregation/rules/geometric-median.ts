@@ -1,8 +1,9 @@
 import { invariant } from '../../protocol/errors.ts'
-import { addScaled, normOf } from '../update.ts'
+import { normOf } from '../update.ts'
 import { distanceTo } from './inner-products.ts'
 import type { Rule } from './rule.ts'
 import { tokensOf } from './weighted-mean.ts'
+import { weightedSum } from './weighted-sum.ts'
 
 /** Weiszfeld iterations: fixed, so that every replica stops at the same point. */
 const defaultIterations = 8
@@ -42,10 +43,10 @@ export function geometricMedian(iterations = defaultIterations): Rule {
           return share / Math.max(least, distance(update, norms[member]!))
         })
         const sum = weights.reduce((partial, weight) => partial + weight, 0)
-        median.fill(0)
-        updates.forEach(({ update }, member) => {
-          addScaled(median, update, Math.fround(weights[member]! / sum))
-        })
+        weightedSum(
+          median,
+          updates.map(({ update }, member) => ({ update, weight: Math.fround(weights[member]! / sum) })),
+        )
       }
       return median
     },

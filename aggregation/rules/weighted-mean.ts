@@ -1,7 +1,6 @@
 import { invariant } from '../../protocol/errors.ts'
-import { kernelsFor } from '../kernels/kernels.ts'
-import { addScaled } from '../update.ts'
 import type { Rule, WeightedUpdate } from './rule.ts'
+import { weightedSum } from './weighted-sum.ts'
 
 /**
  * Δ̄ = Σᵢ wᵢ Δ̂ᵢ with wᵢ = tokensᵢ / Σ tokens (SparseLoCo, arXiv 2508.15706, algorithm 1, weighted by tokens as workers
@@ -16,9 +15,7 @@ export const weightedMean: Rule = {
     const terms = updates.map(({ update, tokens }) => ({ update, weight: Math.fround(tokens / total) }))
     for (const { update } of updates)
       invariant(update.parameterCount === parameterCount, 'an update of this program')
-    const kernels = kernelsFor(parameterCount)
-    if (kernels !== null) kernels.weightedSum(mean, terms)
-    else for (const { update, weight } of terms) addScaled(mean, update, weight)
+    weightedSum(mean, terms)
     return mean
   },
 }

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { InnerOptimizer } from '../../program/model-spec.ts'
 
 /** One training run of the bench: everything that decides its result. */
 export interface Cell {
@@ -13,11 +12,11 @@ export interface Cell {
   readonly sync: 'every-step' | Sync
 }
 
-export type TaskName = 'test' | 'micro' | 'mini' | 'gpt'
+export type TaskName = 'test' | 'micro' | 'mini' | 'gpt' | 'mnist' | 'mnist-by-label'
 
 /** Constants that are left out are those of the optimizer (program/optimizers/). */
 export interface Inner {
-  readonly optimizer: InnerOptimizer
+  readonly optimizer: 'adamw' | 'muon'
   /** Its peak; half a cosine takes it down to a tenth. */
   readonly learningRate: number
   readonly warmupSteps: number

@@ -8,6 +8,7 @@ import { along, type Cell, keyOf, type Sync } from './cell.ts'
 import { describe as nameOf } from './describe.ts'
 import { bestBeyond, frontierOf } from './frontier.ts'
 import { groupsOf } from './groups.ts'
+import { measuredGaps } from './measured.ts'
 import { pageOf } from './page.ts'
 import { plan } from './plan.ts'
 import { newFlock, stepsToSync, synchronize } from './replicas.ts'
@@ -19,6 +20,7 @@ import {
   writeFinished,
   writeProgress,
 } from './store.ts'
+import { dataOf } from './tasks.ts'
 import { trainCell } from './train-cell.ts'
 
 let folder: string
@@ -85,6 +87,38 @@ test('the loss falls, workers that average do better than one alone, and DDP bet
   const { markdown, figures } = pageOf(finished)
   expect(markdown).toContain(`| H 5, f32, Muon 0.01 | ${averaged.toFixed(4)} |`)
   expect([...figures.keys()]).toEqual(['test-50-r4-s1.svg'])
+})
+
+test('images apart by label: a worker sees two to four digits, and what is held out is told right by chance or better', async () => {
+  const { shards, manifest } = await dataOf('mnist-by-label', 4)
+  const record = 28 * 28 + 1
+  const seen = shards.map((shard) => {
+    const digits = Array.from({ length: shard.length / record }, (_, row) => shard[(row + 1) * record - 1])
+    return new Set(digits).size
+  })
+  expect(seen).toHaveLength(4)
+  for (const digits of seen) expect([2, 3, 4]).toContain(digits)
+  expect(manifest.heldOutCount).toBe(2_000)
+  const one: Cell = {
+    ...{ ...cell, task: 'mnist-by-label', steps: 4, workers: 4 },
+    sync: { ...sync, innerSteps: 2, codec: { kind: 'int4', beta: 1 } },
+  }
+  const averaged = { cell: one, outcome: (await trainCell(one, whole))! }
+  expect(averaged.outcome.accuracy).toBeGreaterThan(0.05)
+  expect(averaged.outcome.accuracy).toBeLessThan(1)
+  const together = { ...averaged, cell: { ...one, sync: 'every-step' as const } }
+  expect(measuredGaps([averaged, together])).toMatchObject([
+    {
+      ...{ task: 'classification', split: 'by-label', compressor: 'int4', topK: null, innerSteps: 2 },
+      ...{ optimizer: 'muon', workers: 4, steps: 4, parameterCount: 9_098 },
+    },
+  ])
+  const growing: Finished = {
+    ...averaged,
+    cell: { ...one, sync: { ...sync, innerSteps: { from: 1, to: 2 } } },
+  }
+  expect(measuredGaps([growing, together])).toEqual([])
+  expect(measuredGaps([averaged])).toEqual([])
 })
 
 test('an average of f32 updates is the mean of the workers, whatever the schedule, once the last sync is done', () => {

@@ -50,7 +50,7 @@ export function curvesSvg(cells: readonly Finished[]): string {
     ...grid,
     ...scale,
     ...drawn,
-    `<text x="${frame.left}" y="${height - 8}">steps of every worker; held-out loss, nats a byte</text>`,
+    `<text x="${frame.left}" y="${height - 8}">steps of every worker; held-out loss, nats</text>`,
     '</svg>',
     '',
   ].join('\n')

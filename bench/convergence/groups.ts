@@ -42,8 +42,14 @@ export function groupsOf(finished: readonly Finished[]): Group[] {
     }
   })
   const order = ({ task, steps, workers, seed }: Group) =>
-    `${task === 'gpt' ? 0 : 1} ${`${steps}`.padStart(7)} ${`${workers}`.padStart(4)} ${seed}`
+    `${place(task)} ${`${steps}`.padStart(7)} ${`${workers}`.padStart(4)} ${seed}`
   return groups.sort((a, b) => (order(a) < order(b) ? -1 : 1))
+}
+
+/** The large model first, images last. */
+function place(task: Cell['task']): string {
+  if (task === 'gpt') return '0'
+  return task === 'mnist' || task === 'mnist-by-label' ? `2 ${task}` : '1'
 }
 
 /** How much more loss, in %; null without a reference. */

@@ -1,8 +1,10 @@
+import type { ModelSpec } from '../../program/model-spec.ts'
 import { trafficOf } from './bytes.ts'
 import { curvesSvg } from './curves-svg.ts'
 import { describe } from './describe.ts'
 import { bestBeyond, frontierOf } from './frontier.ts'
 import { type Group, gapPercent, groupsOf } from './groups.ts'
+import { nameOf } from './names.ts'
 import type { Finished } from './store.ts'
 import { models } from './tasks.ts'
 
@@ -12,12 +14,6 @@ export interface Page {
   readonly figures: ReadonlyMap<string, string>
 }
 
-const names = {
-  test: 'the model of the tests',
-  micro: 'GPT 12 k',
-  mini: 'GPT 43 k',
-  gpt: 'GPT 0.9 M',
-} as const
 const mostCurves = 8
 /** Guessing bytes evenly costs 5.5 nats. */
 const divergedNats = 6
@@ -33,8 +29,8 @@ const introduction = `# Convergence
 
 <!-- Written by \`npm run bench:convergence\`; do not edit. -->
 
-The same model on the same tokens (byte-level GPT on Moby Dick, the last tenth held out), trained with ever less communication.
-Every cell of a group sees the same batches from the same initial weights; equal cells give equal bits. How and why these
+The same model on the same data, trained with ever less communication: byte-level GPTs on Moby Dick, the last tenth held out, and
+at the end of the page a CNN on 10,000 images of MNIST, a fifth held out. Every cell of a group sees the same batches from the same initial weights; equal cells give equal bits. How and why these
 cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closing-the-gap.md\`.
 
 - **DDP** is synchronous data parallelism, an average of the gradients at every step. It is run as one worker with the
@@ -46,23 +42,24 @@ cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closin
   (SparseLoCo, arXiv 2508.15706), Rice-coded. Unless told otherwise the outer step is SGD with rate 1 and error feedback keeps
   everything (β 1). AdamW or Muon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo
   (arXiv 2505.23725).
-- **One worker** makes as many steps as each of the R, and so sees 1/R of the tokens.`
+- **One worker** makes as many steps as each of the R, and so sees 1/R of the tokens. On images it sees all digits.`
 
 const figureName = ({ task, steps, workers, seed }: Group): string =>
   `${task}-${steps}-r${workers}-s${seed}.svg`
 
 function section(group: Group): string {
   const { task, steps, workers, seed, cells, references } = group
-  const { batch, context } = models[task]
-  const tokens = steps * workers * batch * context
+  const model: ModelSpec = models[task]
+  const isText = model.preset === 'gpt'
+  const tokens = steps * workers * model.batch * (isText ? model.context : 1)
   const perParameter = tokens / cells[0]!.outcome.parameterCount
   return [
-    `## ${names[task]}, ${steps} steps, R = ${workers}`,
-    `${tokens.toLocaleString('en')} tokens of all workers, ${number(perParameter)} a parameter; seed ${seed}. ${verdict(group)}`,
+    `## ${nameOf(task)}, ${steps} steps, R = ${workers}`,
+    `${tokens.toLocaleString('en')} ${isText ? 'tokens' : 'images'} of all workers, ${number(perParameter)} a parameter; seed ${seed}. ${verdict(group)}`,
     `![Held-out loss over steps](convergence/${figureName(group)})`,
     [
-      '| cell | held-out nats | gap to DDP AdamW | gap to DDP Muon | syncs | MB up | MB down | ratio |',
-      '| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |',
+      `| cell | held-out nats |${isText ? '' : ' told right |'} gap to DDP AdamW | gap to DDP Muon | syncs | MB up | MB down | ratio |`,
+      `| --- | ---: |${isText ? '' : ' ---: |'} ---: | ---: | ---: | ---: | ---: | ---: |`,
       ...cells.map((one) => row(one, references)),
     ].join('\n'),
   ].join('\n\n')
@@ -73,9 +70,10 @@ function row(one: Finished, { adamw, muon }: Group['references']): string {
   const alone = one.cell.workers === 1
   const columns = [
     describe(one.cell),
-    one.outcome.lossNats < divergedNats ? one.outcome.lossNats.toFixed(4) : 'diverged',
-    percent(gapPercent(one, adamw)),
-    percent(gapPercent(one, muon)),
+    hasDiverged(one) ? 'diverged' : one.outcome.lossNats.toFixed(4),
+    ...(one.outcome.accuracy === undefined ? [] : [`${(100 * one.outcome.accuracy).toFixed(1)} %`]),
+    hasDiverged(one) ? '' : percent(gapPercent(one, adamw)),
+    hasDiverged(one) ? '' : percent(gapPercent(one, muon)),
     one.cell.sync === 'every-step' ? '' : `${one.outcome.rounds}`,
     alone ? '' : megabytes(up),
     alone ? '' : megabytes(down),
@@ -105,7 +103,8 @@ function figureOf({ cells, references }: Group): string {
   return curvesSvg(shown)
 }
 
+const hasDiverged = ({ outcome }: Finished): boolean => !(outcome.lossNats < divergedNats)
 const percent = (gap: number | null): string =>
-  gap === null || gap > 100 ? '' : `${gap >= 0 ? '+' : '−'}${Math.abs(gap).toFixed(1)} %`
+  gap === null ? '' : `${gap >= 0 ? '+' : '−'}${Math.abs(gap).toFixed(1)} %`
 const megabytes = (bytes: number): string => number(bytes / 1e6)
 const number = (value: number): string => value.toLocaleString('en', { maximumSignificantDigits: 3 })

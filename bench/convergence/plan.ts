@@ -4,13 +4,15 @@ interface Group {
   readonly task: TaskName
   readonly steps: number
   readonly workers: number
-  /** All cells of the comparison, or those at the frontier of loss and bytes with their references. */
-  readonly extent: 'all' | 'frontier'
+  /** All cells of the comparison, or those at the frontier of loss and bytes with their references, or what images want. */
+  readonly extent: 'all' | 'frontier' | 'labelled'
 }
 
 /** What matters most first: a run that is stopped early has measured that. 800 steps of `mini` are 19 R tokens a parameter. */
 const groups: readonly Group[] = [
   { task: 'gpt', steps: 200, workers: 4, extent: 'frontier' },
+  { task: 'mnist', steps: 200, workers: 4, extent: 'labelled' },
+  { task: 'mnist-by-label', steps: 200, workers: 4, extent: 'labelled' },
   { task: 'mini', steps: 800, workers: 4, extent: 'all' },
   { task: 'mini', steps: 800, workers: 8, extent: 'frontier' },
   { task: 'gpt', steps: 800, workers: 4, extent: 'frontier' },
@@ -33,7 +35,14 @@ export function plan(): Cell[] {
 }
 
 /** Learning rates are the best of those tried for synchronous data parallelism; averaging does not want others. */
-const rates = { test: 0.01, micro: 0.01, mini: 0.01, gpt: 0.003 } as const
+const rates = {
+  test: 0.01,
+  micro: 0.01,
+  mini: 0.01,
+  gpt: 0.003,
+  mnist: 0.01,
+  'mnist-by-label': 0.01,
+} as const
 const warmupSteps = 20
 
 const diLoCo = { outer: { learningRate: 0.7, momentum: 0.9 } }
@@ -61,6 +70,17 @@ function cellsOf({ task, steps, workers, extent }: Group): Cell[] {
   ]
   const frontier = [muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how)))
   if (extent === 'frontier') return [...references, ...frontier]
+  if (extent === 'labelled') {
+    const others = [
+      { ...adamw, learningRate: 0.003 },
+      { ...muon, learningRate: 0.03 },
+    ]
+    return [
+      ...references,
+      ...others.map((inner) => cell(inner, 'every-step')),
+      ...[adamw, muon].flatMap((inner) => labelledSyncs.map((how) => cell(inner, how))),
+    ]
+  }
   const twice = { ...adamw, learningRate: adamw.learningRate * 2 }
   const usual = { ...muon, momentum: 0.95 }
   return [
@@ -85,6 +105,15 @@ const frontierSyncs: readonly Sync[] = [
   sync(25, quantized('int4')),
 ]
 
+/** Exact averages, the default of a run, and the winners on text, at two lengths of a round. */
+const labelledSyncs: readonly Sync[] = [10, 50].flatMap((innerSteps) => [
+  sync(innerSteps, f32),
+  sync(innerSteps, sparse(128, 0.95)),
+  sync(innerSteps, quantized('sign'), longer),
+  sync(innerSteps, quantized('int4')),
+  sync(innerSteps, quantized('int8')),
+])
+
 const otherSyncs: readonly Sync[] = [
   ...[25, 100].map((innerSteps) => sync(innerSteps, f32)),
   ...[25, 100].map((innerSteps) => sync(innerSteps, f32, diLoCo)),
@@ -97,7 +126,7 @@ const otherSyncs: readonly Sync[] = [
   sync(50, sparse(1_024), longer),
   sync({ from: 22, to: 100 }, quantized('sign')),
   sync({ from: 8, to: 80 }, sparse(256)),
-  sync(25, sparse(128, 0.95)),
+  ...[25, 50].map((innerSteps) => sync(innerSteps, sparse(128, 0.95))),
   ...[64, 128].map((k) => sync({ from: 2, to: 40 }, sparse(k))),
   sync({ from: 17, to: 80 }, sparse(512)),
   sync(25, quantized('int4'), { when: 'eager' }),

@@ -5,7 +5,7 @@ import { openTrainer, type Trainer } from './trainer.ts'
 export interface Point {
   /** Inner steps of every worker until here. */
   readonly step: number
-  /** Held-out, nats a byte. */
+  /** Held-out, nats a byte or row. */
   readonly lossNats: number
 }
 
@@ -15,6 +15,8 @@ export interface Outcome {
   readonly curve: readonly Point[]
   /** At the end, on more of it. */
   readonly lossNats: number
+  /** Share of held-out rows told right, of a classification. */
+  readonly accuracy?: number
   /** One worker's, up and down, all rounds. Nothing for synchronous data parallelism, whose ring is counted by rule. */
   readonly bytes: number
   readonly rounds: number
@@ -51,14 +53,17 @@ export async function trainCell(cell: Cell, { from, onRound }: TrainOptions): Pr
     step = await advance(trainer, cell, flock, step)
     const last = curve.at(-1)?.step ?? 0
     if (step === steps || step - last >= steps / curvePoints) {
-      curve.push({ step, lossNats: await trainer.heldOutLoss(flock.theta, curveBatches) })
+      const { lossNats } = await trainer.heldOut(flock.theta, curveBatches)
+      curve.push({ step, lossNats })
     }
     if (step < steps && !(await onRound({ step, flock, curve }))) return null
   }
+  const { lossNats, accuracy } = await trainer.heldOut(flock.theta, finalBatches)
   return {
     parameterCount: flock.theta.length,
     curve,
-    lossNats: await trainer.heldOutLoss(flock.theta, finalBatches),
+    lossNats,
+    ...(accuracy === null ? {} : { accuracy }),
     bytes: flock.bytes,
     rounds: flock.rounds,
   }

@@ -1,12 +1,12 @@
 import { initialWeights } from '../../program/initial-weights.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
 import { assignedShards } from '../../worker/data/assignment.ts'
-import { type Batch, batchAt, heldOutBatches } from '../../worker/data/batches.ts'
-import type { TrainState } from '../../worker/engine/engine.ts'
+import { batchSource } from '../../worker/data/batch-source.ts'
+import type { Batch, Evaluation, TensorData, TrainState } from '../../worker/engine/engine.ts'
 import { ortCpuEngine } from '../../worker/engine/ort-cpu.ts'
 import { learningRateAt } from '../../worker/learning-rate.ts'
 import type { Cell } from './cell.ts'
-import { models, textOf } from './tasks.ts'
+import { dataOf, models } from './tasks.ts'
 
 export interface Trainer extends AsyncDisposable {
   readonly initialTheta: Float32Array
@@ -14,8 +14,8 @@ export interface Trainer extends AsyncDisposable {
   readonly moments: number
   /** Inner steps `from` … `to` − 1 of one worker, on its own shards. */
   train(state: TrainState, slot: number, from: number, to: number): Promise<TrainState>
-  /** Mean loss over the same `batches` of held-out text, nats a byte. */
-  heldOutLoss(params: Float32Array, batches: number): Promise<number>
+  /** Means over the same held-out batches, `batches` of them at most: nats a byte or row. */
+  heldOut(params: Float32Array, batches: number): Promise<Evaluation>
 }
 
 /**
@@ -25,8 +25,8 @@ export interface Trainer extends AsyncDisposable {
  */
 export async function openTrainer({ task, seed, steps, workers, inner, sync }: Cell): Promise<Trainer> {
   const model = models[task]
-  const { batch, context } = model
-  const { shards, heldOut } = await textOf(task)
+  const { batch } = model
+  const { shards, heldOut, manifest } = await dataOf(task, workers)
   const hands = Array.from({ length: workers }, (_, slot) =>
     assignedShards({ seed, members: workers, slot, shardCount: shards.length }).map(
       (index) => shards[index]!,
@@ -42,12 +42,13 @@ export async function openTrainer({ task, seed, steps, workers, inner, sync }: C
   const engine = ortCpuEngine()
   const session = await engine.loadTraining(training)
   const evaluation = await engine.loadEvaluation(buildTrainingProgram(model).evaluation)
+  const batches = batchSource(manifest.format, evaluation.info)
   const schedule = {
     ...{ learningRate: inner.learningRate, warmupSteps: inner.warmupSteps, finalLearningRate: 0.1 },
-    ...{ innerSteps: steps, roundsPerEpoch: 1, epochs: 1, batch, seed },
+    ...{ innerSteps: steps, roundsPerEpoch: 1, epochs: 1, schedule: 'cosine' as const, decayShare: 0 },
   }
   const batchOf = (slot: number, step: number): Batch =>
-    batchAt({ seed, round: 0, slot, step, batch, context }, hands[slot]!)
+    batches.at({ seed, round: 0, slot, step }, hands[slot]!)
 
   return {
     initialTheta: initialWeights(table, seed),
@@ -61,11 +62,16 @@ export async function openTrainer({ task, seed, steps, workers, inner, sync }: C
       }
       return session.readState()
     },
-    async heldOutLoss(params, batches) {
-      const all = heldOutBatches(heldOut, { batch, context }, batches)
-      let sum = 0
-      for (const one of all) sum += (await evaluation.evaluate(params, one)).lossNats
-      return sum / all.length
+    async heldOut(params, most) {
+      const sum = { count: 0, lossNats: 0, accuracy: 0 }
+      for (const one of batches.heldOut(heldOut, most)) {
+        const { lossNats, accuracy } = await evaluation.evaluate(params, one)
+        sum.lossNats += lossNats
+        sum.accuracy += accuracy ?? Number.NaN
+        sum.count++
+      }
+      const accuracy = Number.isNaN(sum.accuracy) ? null : sum.accuracy / sum.count
+      return { lossNats: sum.lossNats / sum.count, accuracy }
     },
     async [Symbol.asyncDispose]() {
       await session.close()
@@ -75,14 +81,22 @@ export async function openTrainer({ task, seed, steps, workers, inner, sync }: C
 }
 
 /** One batch of all rows. */
-function joined(batches: readonly Batch[]): Batch {
-  const side = (name: keyof Batch): BigInt64Array => {
-    const [first] = batches
-    const all = new BigInt64Array(first![name].length * batches.length)
-    batches.forEach((batch, index) => {
-      all.set(batch[name], index * first![name].length)
-    })
-    return all
+const joined = (batches: readonly Batch[]): Batch => ({
+  inputs: behind(batches.map(({ inputs }) => inputs)),
+  targets: behind(batches.map(({ targets }) => targets)),
+})
+
+/** The parts, which are of one type, one behind the other. */
+function behind(parts: readonly TensorData[]): TensorData {
+  const length = parts.reduce((sum, part) => sum + part.length, 0)
+  const floats = parts.filter((part) => part instanceof Float32Array)
+  const integers = parts.filter((part) => part instanceof BigInt64Array)
+  const all = floats.length > 0 ? new Float32Array(length) : new BigInt64Array(length)
+  let offset = 0
+  for (const [index, { length }] of parts.entries()) {
+    if (all instanceof Float32Array) all.set(floats[index]!, offset)
+    else all.set(integers[index]!, offset)
+    offset += length
   }
-  return { inputs: side('inputs'), targets: side('targets') }
+  return all
 }

@@ -9,20 +9,35 @@ function recordBytes(length: i32, bits: i32): usize {
   return 4 + ((<usize>length * bits + 7) >> 3)
 }
 
-function largestMagnitude(values: usize, length: i32): f32 {
-  const last = values + (<usize>length << 2)
+@inline
+function accumulateVector(betas: v128, delta: usize, residual: usize): v128 {
+  const value = f32x4.add(f32x4.mul(betas, v128.load(residual)), v128.load(delta))
+  v128.store(residual, value)
+  return f32x4.abs(value)
+}
+
+/** residual ← β residual + Δ; the largest magnitude as its bits, which order as magnitudes do, NaNs above all. */
+@inline
+function accumulateBlock(delta: usize, residual: usize, beta: f32, length: i32): i32 {
+  const betas = f32x4.splat(beta)
+  const last = residual + (<usize>length << 2)
   let a = i32x4.splat(0)
   let b = a
-  // Magnitudes order as the integers that their bits are.
-  for (const whole = values + (<usize>(length & ~7) << 2); values < whole; values += 32) {
-    a = i32x4.max_s(a, f32x4.abs(v128.load(values)))
-    b = i32x4.max_s(b, f32x4.abs(v128.load(values, 16)))
+  for (const whole = residual + (<usize>(length & ~15) << 2); residual < whole; residual += 64, delta += 64) {
+    a = i32x4.max_s(a, accumulateVector(betas, delta, residual))
+    b = i32x4.max_s(b, accumulateVector(betas, delta + 16, residual + 16))
+    a = i32x4.max_s(a, accumulateVector(betas, delta + 32, residual + 32))
+    b = i32x4.max_s(b, accumulateVector(betas, delta + 48, residual + 48))
   }
   a = i32x4.max_s(a, b)
   a = i32x4.max_s(a, v128.shuffle<u32>(a, a, 2, 3, 0, 1))
   a = i32x4.max_s(a, v128.shuffle<u32>(a, a, 1, 0, 3, 2))
-  let largest = f32x4.extract_lane(a, 0)
-  for (; values < last; values += 4) largest = max<f32>(largest, abs<f32>(load<f32>(values)))
+  let largest = i32x4.extract_lane(a, 0)
+  for (; residual < last; residual += 4, delta += 4) {
+    const value = beta * load<f32>(residual) + load<f32>(delta)
+    store<f32>(residual, value)
+    largest = max<i32>(largest, reinterpret<i32>(abs<f32>(value)))
+  }
   return largest
 }
 
@@ -64,41 +79,54 @@ function packNibbles(codes: v128): v128 {
 }
 
 /**
- * Quantizes `n` values in blocks of `blockSize`, of which only the last may be shorter, to codes of `bits` (8 or 4) bits. The
- * values become what the codes do not say. Records follow one another at `out`, which is zeros; returns their bytes.
+ * residual ← β residual + Δ, of which `n` values are quantized in blocks of `blockSize` (only the last may be shorter) to
+ * codes of `bits` (8 or 4) bits; the residual becomes what the codes do not say. Records follow one another at `out`, which
+ * is zeros. 1, or 0 when a magnitude is above `limit`, as a NaN is: then residual and records are of no use.
  */
-export function quantizeBlocks(values: usize, n: i32, blockSize: i32, bits: i32, out: usize): i32 {
-  const start = out
+export function compressBlocks(
+  delta: usize,
+  residual: usize,
+  beta: f32,
+  limit: f32,
+  n: i32,
+  blockSize: i32,
+  bits: i32,
+  out: usize,
+): i32 {
   const peak = <f32>((1 << (bits - 1)) - 1)
   // + 0, which no compiler can know: see `lanes` in bf16.ts.
   const shifters = f32x4.splat(shifter + <f32>(n >> 31))
+  let largest = 0
   for (let done = 0; done < n; done += blockSize) {
     const length = min(blockSize, n - done)
-    const end = values + (<usize>length << 2)
+    const end = residual + (<usize>length << 2)
     const next = out + recordBytes(length, bits)
-    const scale = largestMagnitude(values, length) / peak
+    const magnitude = accumulateBlock(delta, residual, beta, length)
+    largest = max<i32>(largest, magnitude)
+    const scale = reinterpret<f32>(magnitude) / peak
     if (scale >= smallestNormal) {
       store<f32>(out, scale)
       const scales = f32x4.splat(scale)
       let codes = out + 4
-      for (const whole = values + (<usize>(length & ~15) << 2); values < whole; values += 64) {
-        const sixteen = quantizeSixteen(values, scales, shifters)
+      for (const whole = residual + (<usize>(length & ~15) << 2); residual < whole; residual += 64) {
+        const sixteen = quantizeSixteen(residual, scales, shifters)
         if (bits == 8) v128.store(codes, sixteen)
         else v128.store64_lane(codes, packNibbles(sixteen), 0)
         codes += <usize>bits << 1
       }
-      for (let shift = 0; values < end; values += 4, shift ^= bits & 4) {
-        const value = load<f32>(values)
+      for (let shift = 0; residual < end; residual += 4, shift ^= bits & 4) {
+        const value = load<f32>(residual)
         const code = <i32>nearest<f32>(value / scale)
-        store<f32>(values, value - <f32>code * scale)
+        store<f32>(residual, value - <f32>code * scale)
         store<u8>(codes, <u8>(load<u8>(codes) | ((code & ((1 << bits) - 1)) << shift)))
         if (bits == 8 || shift != 0) codes++
       }
     }
-    values = end
+    residual = end
+    delta += <usize>length << 2
     out = next
   }
-  return <i32>(out - start)
+  return i32(largest <= reinterpret<i32>(limit))
 }
 
 /** Sixteen codes at `codes` as i8. */
@@ -153,7 +181,7 @@ function readCodes(codes: usize, length: i32, bits: i32, scale: f32, into: usize
 }
 
 /**
- * Reads what `quantizeBlocks` writes; 0 for a record that it cannot have written: with a scale that no block has, a code
+ * Reads what `compressBlocks` writes; 0 for a record that it cannot have written: with a scale that no block has, a code
  * beyond the peak or none at it, codes behind a scale of zero, or padding that is not zero.
  */
 export function readBlocks(bytes: usize, n: i32, blockSize: i32, bits: i32, into: usize): i32 {

@@ -1,5 +1,5 @@
 // What the kernels' module exports (aggregation/kernels/kernel-module.ts). AssemblyScript, not TypeScript.
-export { quantizeBlocks, readBlocks } from './absmax'
+export { compressBlocks, readBlocks } from './absmax'
 export { packBf16, roundToBf16, unpackBf16 } from './bf16'
 export { meanOfRanks } from './ranks'
 export { readChunks } from './sparse-loco-reader'

@@ -1,0 +1,92 @@
+import type { AveragingSection } from '../protocol/run-spec.ts'
+import { compressorOf } from './compressor-of.ts'
+import { maxChunkSize } from './contribution-format.ts'
+import { fragmentOf } from './fragments.ts'
+import { outerOf } from './outer/outer-of.ts'
+import { ruleOf } from './rules/rule-of.ts'
+
+/** What the arithmetic of one round takes of every node that folds it. */
+export interface RoundCost {
+  /** Of one processor core, which hears nothing meanwhile. */
+  readonly seconds: number
+  /** The contributions, what they decode to, and the vectors that the outer step works in; at the same time. */
+  readonly bytes: number
+}
+
+/** Nanoseconds, measured with the kernels by `node bench/aggregation-rules.ts`, which also says how far this is off. */
+const ns = {
+  /** A value of an update, decoded: of a sparse one, those that it names. */
+  decode: { 'sparse-loco': 50, f32: 9, bf16: 8, f16: 30, int8: 1.5, int4: 2, sign: 20, demo: 36 },
+  /** A value in an inner product or a norm. */
+  product: { dense: 3.5, sparse: 6 },
+  /** A value of an update times its weight, added. */
+  add: { dense: 1.2, sparse: 8 },
+  /** … without a kernel. */
+  addPlainly: 4,
+  /** A parameter of a vector that is filled, squared or stepped. */
+  pass: 2,
+  /** A comparator of the sorting network for one parameter, and a value brought to it. */
+  compare: 0.35,
+  spread: 1,
+} as const
+
+/** Passes of the geometric median over all updates. */
+const medianIterations = 8
+
+/**
+ * The cost of a round with `members` contributions to a model of `parameterCount`: decoding, the rule, the outer step. Of
+ * fragments that are averaged in turn the first is the largest.
+ */
+export function roundCost(averaging: AveragingSection, members: number, parameterCount: number): RoundCost {
+  const length = fragmentOf(0, averaging.fragments, parameterCount).length
+  const kind = averaging.compressor === 'sparse-loco' ? 'sparse' : 'dense'
+  const values = kind === 'dense' ? length : Math.ceil((length / maxChunkSize) * averaging.topK)
+  const all = members * values
+  const vectors = outerOf(averaging, 1).vectors + ruleOf(averaging).vectors
+  const nanoseconds =
+    all * ns.decode[averaging.compressor] +
+    ruleNs(averaging.rule, kind, members, values, length) +
+    ns.pass * (parameterCount * (1 + vectors) + 2 * length)
+  const contribution = compressorOf(averaging).maxBytes(length)
+  const decoded = values * (kind === 'dense' ? 4 : 8)
+  return {
+    seconds: nanoseconds / 1e9,
+    bytes: members * (contribution + decoded) + 4 * (parameterCount * (1 + vectors) + 2 * length),
+  }
+}
+
+function ruleNs(
+  rule: AveragingSection['rule'],
+  kind: 'dense' | 'sparse',
+  members: number,
+  values: number,
+  length: number,
+): number {
+  const all = members * values
+  const [product, add] = [ns.product[kind], ns.add[kind]]
+  switch (rule) {
+    case 'mean':
+      return all * add
+    case 'trimmed-mean':
+    case 'median':
+      return length * (comparators(members) * ns.compare + members * ns.spread)
+    case 'krum':
+    case 'multi-krum':
+      return ((members - 1) / 2) * all * product + all * (product + add) + members * length * spreadOf(kind)
+    case 'geometric-median':
+      return all * product + medianIterations * (all * (product + add) + length * ns.pass)
+    case 'centered-clipping':
+      return all * (2 * product + ns.addPlainly) + 2 * length * ns.pass
+    default:
+      return rule satisfies never
+  }
+}
+
+/** Krum writes each sparse update out as a vector. */
+const spreadOf = (kind: 'dense' | 'sparse'): number => (kind === 'dense' ? 0 : ns.pass)
+
+/** About as many as Batcher's network of merge exchange has (Knuth, The Art of Computer Programming 3, 5.2.2). */
+function comparators(count: number): number {
+  const depth = Math.ceil(Math.log2(Math.max(2, count)))
+  return (count * depth * (depth + 1)) / 4
+}
