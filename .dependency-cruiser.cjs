@@ -80,7 +80,11 @@ module.exports = {
     importsOnly('program', ['protocol'], 'Builds and checks training programs.'),
     importsOnly('network', ['protocol'], 'Moves bytes without knowing what a run is.'),
     importsOnly('chain', ['protocol'], 'Moves money without knowing what training is.'),
-    importsOnly('checkpoints', ['protocol', 'aggregation'], 'Stores θ, whose root is aggregation’s.'),
+    importsOnly(
+      'checkpoints',
+      ['protocol', 'aggregation', 'program'],
+      'Stores θ, whose root is aggregation’s, and gives it out in the forms that program’s presets have elsewhere.',
+    ),
     importsOnly(
       'verification',
       ['protocol', 'aggregation', 'worker'],

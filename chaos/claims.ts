@@ -193,8 +193,7 @@ async function paidExactly(
   manifests: readonly RoundManifest[],
 ): Promise<string | null> {
   if (manifests.length !== report.rounds.length) return 'without the manifests nobody can say'
-  const { model, train } = prepared.spec
-  const dues = duesOf(manifests, report.epochs, model.context * train.batch, rewardWei)
+  const dues = duesOf(manifests, report.epochs, prepared.model.tokensPerStep, rewardWei)
   const escrow = connectEscrow(cluster.chain)
   const place = report.escrow!
   const tree = report.epochs.at(-1)!.payoutTree!

@@ -1,8 +1,10 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MurmurError } from '../protocol/errors.ts'
-import type { CidText } from '../protocol/ids.ts'
+import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
+import { decodeRunSpec } from '../protocol/run-spec.ts'
 import { writeDurably } from './durable-file.ts'
+import { type StateDictExtras, withStateDictKeys } from './state-dict.ts'
 import type { Store } from './store.ts'
 
 export interface ExportOptions {
@@ -16,12 +18,13 @@ export interface ExportedCheckpoint {
 }
 
 /**
- * Writes a checkpoint as files of its own: `model.safetensors`, then `checkpoint.json`, which says where it is from.
+ * Writes a checkpoint as files of its own: `model.safetensors`, with the keys that the `state_dict` of a PyTorch module
+ * of these parameters has, then `checkpoint.json`, which says where it is from.
  * Everything is checked on the way: blocks against their CIDs, the parameters against the state root.
  * @throws MurmurError EXPORT_EXISTS (exit `usage`), or what `readCheckpoint` and writing throw.
  */
 export async function exportCheckpoint(
-  store: Pick<Store, 'readCheckpoint'>,
+  store: Pick<Store, 'readCheckpoint' | 'blocks'>,
   cid: CidText,
   folder: string,
   options: ExportOptions = {},
@@ -42,9 +45,20 @@ export async function exportCheckpoint(
     tensors: table.map(({ name, shape }) => ({ name, shape })),
     file: manifest.tensors,
   }
-  await writeDurably(modelFile, file)
+  await writeDurably(
+    modelFile,
+    withStateDictKeys(file, table, { tied: await tiedNames(store, manifest.run) }),
+  )
   await writeDurably(descriptionFile, Buffer.from(`${JSON.stringify(description, null, 2)}\n`))
   return { modelFile, descriptionFile }
+}
+
+/** Names under which the run's module has a parameter once more; none where its spec is not here to say so. */
+async function tiedNames({ blocks }: Pick<Store, 'blocks'>, run: RunId): Promise<StateDictExtras['tied']> {
+  const spec = await blocks.get(cidText(run))
+  if (spec === undefined) return {}
+  const { model } = decodeRunSpec(spec)
+  return model.preset === 'onnx' ? model.tied : {}
 }
 
 const exists = (path: string): Promise<boolean> =>

@@ -15,7 +15,7 @@ export interface History {
   readonly heads: readonly WorkerId[]
   readonly parameterCount: number
   readonly averaging: Averaging
-  initialWeights(): Float32Array
+  initialWeights(): Promise<Float32Array>
 }
 
 export interface RebuildDependencies {
@@ -74,7 +74,7 @@ export async function rebuild(
   let state: ReplicaState
   if (base === undefined) {
     if (oldest !== undefined && oldest.round !== 0) throw broken('it does not begin with round 0')
-    state = initialState(history.initialWeights(), history.averaging)
+    state = initialState(await history.initialWeights(), history.averaging)
   } else {
     try {
       state = await readCheckpoint(base.checkpoint!)

@@ -1,6 +1,7 @@
 import { exportCheckpoint } from '../checkpoints/export.ts'
 import { parseCid } from '../protocol/content-id.ts'
 import { existingStore } from './existing-store.ts'
+import { exportHuggingFace } from './export-hugging-face.ts'
 
 export async function listCommand(options: { home?: string; json?: boolean }): Promise<void> {
   const store = await existingStore(options.home)
@@ -24,9 +25,15 @@ export async function listCommand(options: { home?: string; json?: boolean }): P
 
 export async function exportCommand(
   cid: string,
-  options: { out: string; home?: string; force?: boolean },
+  options: { out: string; format: string; home?: string; force?: boolean },
 ): Promise<void> {
   const checkpoint = parseCid(cid)
+  if (options.format === 'hugging-face') {
+    const overwrite = options.force === true
+    const paths = await exportHuggingFace(checkpoint, options.out, { home: options.home, overwrite })
+    process.stdout.write(`${paths.join('\n')}\n`)
+    return
+  }
   const store = await existingStore(options.home)
   try {
     const { modelFile } = await exportCheckpoint(store, checkpoint, options.out, {

@@ -1,4 +1,4 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 
 export function addCheckpoint(program: Command): void {
   const checkpoint = program.command('checkpoint').description('list and export checkpoints')
@@ -14,13 +14,21 @@ export function addCheckpoint(program: Command): void {
     })
   checkpoint
     .command('export')
-    .description('write a checkpoint as model.safetensors, checked against its CID and state root')
+    .description('write a checkpoint as files, checked against its CID and state root')
     .argument('<cid>', 'the checkpoint’s CID')
     .requiredOption('--out <folder>', 'where to write it')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'model.safetensors alone, or a folder that transformers loads (docs/models.md)',
+      )
+        .choices(['safetensors', 'hugging-face'])
+        .default('safetensors'),
+    )
     .option('--force', 'overwrite files that are there')
     .option('--home <folder>', 'state folder of the cluster')
-    .addHelpText('after', '\nExample:\n  murmur checkpoint export bafy… --out model')
-    .action(async (cid: string, options: { out: string; home?: string; force?: boolean }) => {
+    .addHelpText('after', '\nExample:\n  murmur checkpoint export bafy… --out model --format hugging-face')
+    .action(async (cid: string, options: { out: string; format: string; home?: string; force?: boolean }) => {
       const { exportCommand } = await import('./checkpoint-commands.ts')
       await exportCommand(cid, options)
     })

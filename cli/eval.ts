@@ -1,7 +1,11 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { type DataFormatName, dataFormats } from '../protocol/data-section.ts'
 
 export interface EvalCommandOptions {
   readonly data?: string
+  readonly format?: DataFormatName
+  readonly field?: string
+  readonly labels?: string
   readonly batches: string
   readonly home?: string
   readonly json?: boolean
@@ -10,18 +14,23 @@ export interface EvalCommandOptions {
 export function addEval(program: Command): void {
   program
     .command('eval')
-    .description('measure a checkpoint on its run’s held-out text, or on a text of yours')
+    .description('measure a checkpoint on its run’s held-out part, or on data of yours')
     .argument(
       '[checkpoint]',
       'CID of a checkpoint, or the name or id of a run for its newest (default: the newest)',
     )
-    .option('--data <file>', 'measure on this text instead of the held-out part of the run’s own')
-    .option('--batches <number>', 'at most so many batches, spread evenly over the text', '32')
+    .option('--data <path>', 'measure on this file or folder instead of the held-out part of the run’s own')
+    .addOption(
+      new Option('--format <name>', 'of --data, where its name does not tell').choices([...dataFormats]),
+    )
+    .option('--field <name>', 'of --data, in jsonl or parquet: the field that holds text')
+    .option('--labels <path>', 'of --data, in npy or idx: the file with the targets')
+    .option('--batches <number>', 'at most so many batches, spread evenly over the data', '32')
     .option('--home <folder>', 'state folder of the cluster')
     .option('--json', 'print one JSON document')
-    .addHelpText('after', '\nExamples:\n  murmur eval moby\n  murmur eval bafy… --data other.txt')
+    .addHelpText('after', '\nExamples:\n  murmur eval moby\n  murmur eval bafy… --data other.csv')
     .action(async (checkpoint: string | undefined, options: EvalCommandOptions) => {
-      const { evalCommand } = await import('./model-commands.ts')
+      const { evalCommand } = await import('./eval-command.ts')
       await evalCommand(checkpoint, options)
     })
 }

@@ -29,7 +29,7 @@ import { errorText, isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { Wei } from '../protocol/ids.ts'
 import type { ClusterReport } from '../protocol/report.ts'
 import { Auditor } from '../verification/auditor.ts'
-import { threadedOrtCpuEngine } from '../worker/engine/threaded-engine.ts'
+import { threadedEngine } from '../worker/engine/threaded-engine.ts'
 import { loadRunContext } from '../worker/run-context.ts'
 import { devRoles } from './accounts.ts'
 import { apiToken, type HeadReady, headFolder, headToken, readReady, writeReady } from './home.ts'
@@ -248,7 +248,7 @@ function stakeOf(
 
 /** Programs are executed for audits and measurements, on an engine thread of their own. */
 function auditorsOf(network: Libp2pNetwork, store: Store): OpenRunDependencies['createAuditor'] {
-  const engine = threadedOrtCpuEngine()
+  const engine = threadedEngine('ort-cpu')
   return async (run, facts) => {
     const context = await loadRunContext(run, (cid, maxBytes) =>
       ownOrFetched(cid, maxBytes, { store, network }),

@@ -1,12 +1,12 @@
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { loadOrCreateKey } from '../network/identity.ts'
-import { estimateMemory } from '../program/memory.ts'
 import { errorText, isMurmurError } from '../protocol/errors.ts'
 import type { RunFile } from '../protocol/run-spec.ts'
 import type { NodeOffer } from '../protocol/wire.ts'
-import { threadedOrtCpuEngine } from '../worker/engine/threaded-engine.ts'
+import { threadedEngine } from '../worker/engine/threaded-engine.ts'
 import { keepSpeed, measureSpeed } from '../worker/host/reference-speed.ts'
 import { accountFromFile, ownAccount } from './accounts.ts'
+import type { RunNeeds } from './run-needs.ts'
 
 export interface Check {
   readonly name: string
@@ -40,12 +40,12 @@ export async function checkEngine(host: NodeOffer, folder: string): Promise<read
     ({ name }): Check => ({
       name: 'engine',
       status: 'skip',
-      found: `${name}: not used, this murmur has no engine for graphics cards`,
+      found: `${name}: not measured here, murmur doctor says which engines run on it`,
       fix: null,
     }),
   )
   try {
-    const engine = threadedOrtCpuEngine()
+    const engine = threadedEngine('ort-cpu')
     const speed = await measureSpeed(engine, measuredSteps, AbortSignal.timeout(engineTimeoutMs))
     await keepSpeed(folder, engine.engineClass, speed)
     const found = `${host.devices[0]!.name}: ${Math.round(speed)} tokens/s over ${measuredSteps} steps (${engine.engineClass})`
@@ -57,8 +57,7 @@ export async function checkEngine(host: NodeOffer, folder: string): Promise<read
 }
 
 /** Whether a replica of the run's model fits into what memory is free. */
-export function checkMemory({ name, model, train }: RunFile): Check {
-  const needed = estimateMemory(model, train.batch)
+export function checkMemory({ name }: RunFile, needed: RunNeeds): Check {
   const free = process.availableMemory()
   const found = `${gigabytes(needed.totalBytes)} for the model of ${name} (${needed.parameterCount.toLocaleString('en')} parameters), ${gigabytes(free)} free`
   return needed.totalBytes <= free
@@ -70,8 +69,11 @@ export function checkMemory({ name, model, train }: RunFile): Check {
  * Whether what a worker keeps fits: for two epochs, every segment boundary of every round in bf16 with two moments and the
  * error feedback, to be served to auditors; and two checkpoints in fp32.
  */
-export function checkDisk(host: NodeOffer, { name, model, train, audit }: RunFile): Check {
-  const { parameterCount } = estimateMemory(model, train.batch)
+export function checkDisk(
+  host: NodeOffer,
+  { name, train, audit }: RunFile,
+  { parameterCount }: RunNeeds,
+): Check {
   const boundaries = 2 * train.roundsPerEpoch * (audit.segments + 2)
   const needed = parameterCount * (boundaries * 2 * 4 + 2 * 4)
   const found = `${gigabytes(needed)} for two epochs of ${name}, ${gigabytes(host.diskBytes)} free`

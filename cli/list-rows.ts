@@ -17,7 +17,7 @@ export const columns: Readonly<Record<Listed, readonly string[]>> = {
   runs: ['name', 'phase', 'round', 'rounds', 'run', 'waiting'],
   nodes: ['name', 'status', 'phase', 'devices', 'engine', 'tokensPerSecond', 'run', 'id'],
   epochs: ['run', 'epoch', 'audits', 'refused', 'verified', 'settled', 'paid', 'tx'],
-  checkpoints: ['run', 'epoch', 'round', 'heldOutLoss', 'cid'],
+  checkpoints: ['run', 'epoch', 'round', 'heldOutLoss', 'accuracy', 'cid'],
   payments: ['run', 'worker', 'payout', 'tokens', 'earned', 'claimed', 'open'],
 }
 
@@ -103,8 +103,14 @@ async function ofRun(
   try {
     if (what === 'checkpoints') {
       const checkpoints = await api.checkpoints(run)
-      return checkpoints.map(({ epoch, round, cid, heldOutLossNats }) => ({
-        ...{ epoch: epoch + 1, round: round + 1, heldOutLoss: heldOutLossNats, cid },
+      return checkpoints.map(({ epoch, round, cid, heldOutLossNats, heldOutAccuracy }) => ({
+        ...{
+          epoch: epoch + 1,
+          round: round + 1,
+          heldOutLoss: heldOutLossNats,
+          accuracy: heldOutAccuracy,
+          cid,
+        },
       }))
     }
     if (what === 'payments') {

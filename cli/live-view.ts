@@ -2,6 +2,7 @@ import { createLogUpdate } from 'log-update'
 import type { RunReport } from '../protocol/report.ts'
 import { bytes, tokens } from './amounts.ts'
 import { printable } from './log.ts'
+import { percent, unitsOf } from './units.ts'
 
 export interface LiveView {
   show(report: RunReport): void
@@ -32,7 +33,7 @@ function plainView(stream: NodeJS.WriteStream): LiveView {
       }
       notes = report.notes.at(-1)?.at ?? notes
       const firstLoss = report.rounds.length === 0 && lossOf(report) !== null
-      const key = `${report.phase}/${report.round}/${report.pending}/${firstLoss}`
+      const key = `${report.phase}/${report.round}/${report.pending}/${firstLoss}/${accuracyOf(report)}`
       const interesting = ['awaiting-funds', 'forming', 'warmup', 'train', 'settling'].includes(report.phase)
       if (key === last || !interesting) return
       last = key
@@ -55,11 +56,18 @@ function headline(report: RunReport): string {
     `round ${Math.min(report.round + 1, report.roundsTotal)}/${report.roundsTotal}`,
     `epoch ${Math.min(report.epochsTotal, epochOf(report) + 1)}/${report.epochsTotal}`,
   ]
-  if (loss !== null) parts.push(`loss ${loss.toFixed(3)} nats`)
-  if (speed > 0) parts.push(`${Math.round(speed)} tokens/s`)
+  if (loss !== null) parts.push(`loss ${loss.toFixed(3)}${report.task === 'regression' ? '' : ' nats'}`)
+  const accuracy = accuracyOf(report)
+  if (accuracy !== null) parts.push(`accuracy ${percent(accuracy)}`)
+  if (speed > 0) parts.push(`${Math.round(speed)} ${unitsOf(report.task)}/s`)
   if (report.pending !== null) parts.push(printable(report.pending))
   return parts.join(' · ')
 }
+
+/** Of the newest checkpoint that was measured, on the held-out part. */
+const accuracyOf = ({ checkpoints, heldOutAccuracy }: RunReport): number | null =>
+  checkpoints.findLast((checkpoint) => checkpoint.heldOutAccuracy !== null)?.heldOutAccuracy ??
+  heldOutAccuracy.before
 
 /** Of the last round; while there is none, what the workers see at their current step. */
 function lossOf(report: RunReport): number | null {
@@ -83,7 +91,7 @@ function picture(report: RunReport, width: number): string[] {
         (worker.status === 'ready' ? worker.phase : worker.status).padEnd(11),
         bar,
         worker.lossNats === null ? '     ' : worker.lossNats.toFixed(3),
-        `${Math.round(worker.tokensPerSecond)} tok/s`.padStart(11),
+        `${Math.round(worker.tokensPerSecond)} ${report.task === 'language' ? 'tok' : 'rows'}/s`.padStart(11),
         `busy ${Math.round(100 * worker.utilization)} %`.padStart(10),
         `↑${bytes(worker.bytesSent)} ↓${bytes(worker.bytesReceived)}`,
         worker.earned === '0' ? '' : `earned ${tokens(worker.earned)}`,

@@ -3,6 +3,7 @@ import { MurmurError } from '../protocol/errors.ts'
 import { addCheckpoint } from './checkpoint.ts'
 import { addClaim } from './claim.ts'
 import { addDemo } from './demo.ts'
+import { addDoctor } from './doctor.ts'
 import { addDown } from './down.ts'
 import { addDrain } from './drain.ts'
 import { addEval } from './eval.ts'
@@ -55,6 +56,7 @@ addFund(program)
 addClaim(program)
 addRefund(program)
 addWorker(program)
+addDoctor(program)
 
 const json = process.argv.includes('--json')
 // A fault of ours crashes the process; it does so in words.

@@ -6,6 +6,7 @@ import { headFolder, homeFolder } from './home.ts'
 import { lossChart } from './loss-chart.ts'
 import type { MetricsOptions } from './metrics.ts'
 import { table } from './table.ts'
+import { percent } from './units.ts'
 
 /** Rounds shown one by one: the newest. All are in --json, and in the files. */
 const shownRounds = 20
@@ -35,9 +36,12 @@ function metricsText(metrics: readonly MetricLine[]): string {
   const speeds = rounds.map(({ tokensPerSecond }) => tokensPerSecond ?? 0)
   const heldOut = evaluations
     .toSorted((a, b) => a.step - b.step)
-    .map(({ step, heldOutLossNats }) => `${heldOutLossNats!.toFixed(3)} after ${step}`)
+    .map(
+      ({ step, heldOutLossNats, heldOutAccuracy }) =>
+        `${heldOutLossNats!.toFixed(3)}${heldOutAccuracy === undefined ? '' : ` (${percent(heldOutAccuracy)} right)`} after ${step}`,
+    )
   return [
-    'training loss, nats a token, by round',
+    'training loss by round',
     ...lossChart(losses),
     ...(heldOut.length > 0 ? [`held-out loss: ${heldOut.join(', ')} rounds`] : []),
     ...(rounds.length > 0 ? [`tokens/s: ${sparkline(speeds)} ${Math.round(speeds.at(-1)!)}`, ''] : []),

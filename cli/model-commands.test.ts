@@ -6,8 +6,9 @@ import { openStore } from '../checkpoints/store.ts'
 import { readRunModel } from '../program/run-model.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { tinyRunFile } from '../test/tiny-run.ts'
+import { evalCommand } from './eval-command.ts'
 import { headFolder } from './home.ts'
-import { evalCommand, sampleCommand } from './model-commands.ts'
+import { sampleCommand } from './sample-command.ts'
 import { prepareRun } from './submit.ts'
 
 /* A head's store with one checkpoint: the weights that a tiny run begins with. */

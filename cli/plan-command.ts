@@ -1,6 +1,7 @@
 import { reportedNode } from '../coordinator/placement/node-views.ts'
 import { type Plan, type PlanInput, planRun } from '../coordinator/placement/plan.ts'
-import { readRunModel } from '../program/run-model.ts'
+import { modelShapeOf } from '../program/model-spec.ts'
+import { operationsPerToken } from '../program/operations.ts'
 import { exitCodes, isMurmurError } from '../protocol/errors.ts'
 import { cidText } from '../protocol/ids.ts'
 import type { ClusterReport } from '../protocol/report.ts'
@@ -22,16 +23,25 @@ export async function planCommand(file: string, options: PlanOptions): Promise<v
 }
 
 /** What building its programs and cutting its data tells of a run. */
-export function planInput(file: RunFile, { run, spec, blocks }: PreparedRun): Omit<PlanInput, 'nodes'> {
+export function planInput(
+  file: RunFile,
+  { run, spec, blocks, model }: PreparedRun,
+): Omit<PlanInput, 'nodes'> {
   const bytesOf = (cid: string): number => blocks.get(cidText(cid))!.length
-  const { parameterCount, moments, memoryBytes } = readRunModel(blocks.get(spec.programs.training)!)
+  const { parameterCount, moments, memoryBytes, task, tokensPerStep } = model
   const { shards } = parseDataManifest(blocks.get(spec.data)!)
   return {
-    file,
-    parameterCount,
-    moments,
+    ...{ file, parameterCount, moments, task, tokensPerStep },
+    operationsPerToken:
+      spec.model.preset === 'onnx'
+        ? 6 * parameterCount
+        : operationsPerToken(modelShapeOf(spec.model), parameterCount),
     programMemoryBytes: memoryBytes,
-    sharedBytes: bytesOf(run) + bytesOf(spec.programs.training) + bytesOf(spec.data),
+    sharedBytes:
+      bytesOf(run) +
+      bytesOf(spec.programs.training) +
+      bytesOf(spec.data) +
+      (spec.init === null ? 0 : 4 * parameterCount),
     shardBytes: shards.map(({ cid }) => bytesOf(cid)),
     epochRewardWei: spec.reward === null ? null : BigInt(spec.reward.perEpochWei),
   }

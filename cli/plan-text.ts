@@ -1,12 +1,15 @@
 import type { Plan, PlanNode, PlanTime } from '../coordinator/placement/plan.ts'
 import { bytesText } from '../protocol/byte-size.ts'
 import { bytes, tokens } from './amounts.ts'
+import { expectedGapText } from './expected-gap-text.ts'
 import { printable } from './log.ts'
+import { unitsOf } from './units.ts'
 
 /** A plan, as people read it. */
 export function planText(plan: Plan): string {
   const { name, parameterCount, rounds, epochs, perWorkerRound, perWorker, total } = plan
   const fewer = plan.ratioToRingAllReduce
+  const unit = unitsOf(plan.task)
   const rows: (readonly [string, string])[] = [
     [
       'training',
@@ -14,7 +17,7 @@ export function planText(plan: Plan): string {
     ],
     ['workers', workersText(plan)],
     [
-      'tokens',
+      unit,
       `${count(plan.tokens.perWorkerRound)} a worker and round, ${count(plan.tokens.perRound)} a round, ${count(plan.tokens.total)} in all`,
     ],
     [
@@ -32,6 +35,7 @@ export function planText(plan: Plan): string {
         ? 'one worker averages with nobody'
         : `after every step: ${fewer.toFixed(0)} times the bytes of a round`,
     ],
+    ['to synchronous', expectedGapText(plan.expectedGap, plan.workers)],
     ['checkpoints', `${epochs} of ${bytes(plan.checkpointBytes)}`],
     ['memory, a worker', bytesText(plan.memoryBytesPerWorker)],
     ['time', plan.time === null ? 'no speed is known' : timeText(plan.time, rounds)],
@@ -41,7 +45,9 @@ export function planText(plan: Plan): string {
   return [
     `${printable(name)}: ${count(parameterCount)} parameters`,
     ...rows.map(([title, text]) => `  ${title.padEnd(width)}  ${text}`),
-    ...(plan.nodes.length === 0 ? [] : ['', `nodes (${plan.nodes.length})`, ...plan.nodes.map(nodeLine)]),
+    ...(plan.nodes.length === 0
+      ? []
+      : ['', `nodes (${plan.nodes.length})`, ...plan.nodes.map((node) => nodeLine(node, unit))]),
     ...(plan.pending === null
       ? []
       : ['', `it could not start: ${printable(plan.pending.text)}`, `  ${printable(plan.pending.fix)}`]),
@@ -74,8 +80,11 @@ function duration(seconds: number): string {
   return seconds < 48 * 3600 ? `${(seconds / 3600).toFixed(1)} h` : `${(seconds / 86_400).toFixed(1)} days`
 }
 
-function nodeLine({ name, verdict, busy, reason, tokensPerSecond, innerSteps }: PlanNode): string {
-  const speed = tokensPerSecond > 0 ? `${count(Math.round(tokensPerSecond))} tokens/s` : 'speed not known'
+function nodeLine(
+  { name, verdict, busy, reason, tokensPerSecond, innerSteps }: PlanNode,
+  unit: string,
+): string {
+  const speed = tokensPerSecond > 0 ? `${count(Math.round(tokensPerSecond))} ${unit}/s` : 'speed not known'
   const work = innerSteps === null ? (reason ?? '') : `${innerSteps} steps a round`
   return `  ${printable(name).padEnd(6)} ${(busy ? `${verdict}, busy` : verdict).padEnd(12)} ${speed.padEnd(18)} ${printable(work)}`.trimEnd()
 }

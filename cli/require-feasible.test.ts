@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import type { RunModel } from '../program/run-model.ts'
 import { runId, workerId } from '../protocol/ids.ts'
 import type { ClusterReport, NodeReport } from '../protocol/report.ts'
 import { parseRunFile, type RunSpec } from '../protocol/run-spec.ts'
@@ -24,7 +25,11 @@ function headOf(...looks: readonly (readonly NodeReport[])[]) {
 const ask = (api: ReturnType<typeof headOf>, run: string, ageMs: number) =>
   requireFeasible(
     api,
-    { run: runId(run), spec: parseRunFile({ workers: { min: 2 } }, 'run.yaml') as unknown as RunSpec },
+    {
+      run: runId(run),
+      spec: parseRunFile({ workers: { min: 2 } }, 'run.yaml') as unknown as RunSpec,
+      model: { memoryBytes: 2 ** 20 } as RunModel,
+    },
     () => startedAt + ageMs,
   )
 

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { feasibility } from '../coordinator/placement/feasibility.ts'
 import { reportedNode } from '../coordinator/placement/node-views.ts'
-import { estimateMemory } from '../program/memory.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { ApiClient } from './api-client.ts'
 import { printable } from './log.ts'
@@ -18,14 +17,13 @@ const lookMs = 250
  */
 export async function requireFeasible(
   api: Pick<ApiClient, 'status'>,
-  { run, spec }: Pick<PreparedRun, 'run' | 'spec'>,
+  { run, spec, model }: Pick<PreparedRun, 'run' | 'spec' | 'model'>,
   now: () => number = Date.now,
 ): Promise<void> {
-  const { totalBytes } = estimateMemory(spec.model, spec.train.batch)
   for (;;) {
     const { nodes, runs, startedAt } = await api.status()
     if (runs.some((known) => known.run === run)) return
-    const answer = feasibility(spec, nodes.map(reportedNode), totalBytes)
+    const answer = feasibility(spec, nodes.map(reportedNode), model.memoryBytes)
     if (answer.kind === 'fits') return
     const { text, fix } = answer.pending
     if (answer.kind === 'no-nodes') {

@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { maxPriority } from '../coordinator/placement/views.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { connectApi } from './api-client.ts'
@@ -12,6 +13,8 @@ import { summaryText } from './summary-text.ts'
 
 export interface RunCommandOptions {
   readonly set: readonly string[]
+  /** An ONNX file that takes the place of the run file's model. */
+  readonly model?: string
   readonly home?: string
   readonly detach?: boolean
   readonly json?: boolean
@@ -22,11 +25,11 @@ export interface RunCommandOptions {
   readonly priority: string
 }
 
-export async function runCommand(file: string, options: RunCommandOptions): Promise<void> {
+export async function runCommand(file: string | undefined, options: RunCommandOptions): Promise<void> {
   const fundingTimeoutMs = secondsOf(options.fundingTimeout) * 1000
   const priority = priorityOf(options.priority)
   // Whatever can be wrong with the file is told before a head is asked for.
-  const prepared = await prepareRun(await readRunFile(file, options.set), options.id)
+  const prepared = await prepareRun(await readRunFile(file, overridesOf(file, options)), options.id)
   const api = await connectApi(homeFolder(options.home))
   if (options.queue !== true) await requireFeasible(api, prepared)
   await submitRun(api, prepared, { priority })
@@ -58,6 +61,17 @@ export async function runCommand(file: string, options: RunCommandOptions): Prom
       `detached; the run goes on. \`murmur status\` shows it, \`murmur stop ${run}\` ends it\n`,
     )
   }
+}
+
+/** @throws MurmurError RUN_FILE_MISSING where neither a run file nor a model says what is meant. */
+function overridesOf(file: string | undefined, { set, model }: RunCommandOptions): readonly string[] {
+  if (model !== undefined) return [`model=${JSON.stringify({ onnx: path.resolve(model) })}`, ...set]
+  if (file !== undefined) return set
+  throw new MurmurError('RUN_FILE_MISSING', {
+    message: 'there is neither a run file nor a model',
+    next: 'give the path of a run file, or --model FILE; `murmur run --help` shows an example',
+    exit: 'usage',
+  })
 }
 
 function priorityOf(text: string): number {

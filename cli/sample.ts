@@ -19,7 +19,7 @@ export function addSample(program: Command): void {
       'CID of a checkpoint, or the name or id of a run for its newest (default: the newest)',
     )
     .requiredOption('--prompt <text>', 'what it continues')
-    .option('--count <bytes>', 'bytes to add', '200')
+    .option('--count <number>', 'bytes, or tokens of the run’s tokenizer, to add', '200')
     .option('--temperature <number>', '0 takes the likeliest each time, 1 draws as the model says', '0.8')
     .option('--top-k <number>', 'draw from the so many likeliest', '40')
     .option('--seed <number>', 'another seed draws another text', '0')
@@ -27,7 +27,7 @@ export function addSample(program: Command): void {
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  murmur sample --prompt "Call me" --temperature 0.7')
     .action(async (checkpoint: string | undefined, options: SampleCommandOptions) => {
-      const { sampleCommand } = await import('./model-commands.ts')
+      const { sampleCommand } = await import('./sample-command.ts')
       await sampleCommand(checkpoint, options)
     })
 }

@@ -28,6 +28,7 @@ export interface StartOptions {
   readonly payout?: string
   readonly payoutSignature?: string
   readonly gpus?: string
+  readonly engine: string
   readonly maxUpload?: string
   readonly schedule?: string
   readonly labels?: string

@@ -1,4 +1,5 @@
 import { MurmurError } from '../protocol/errors.ts'
+import { parseEngine } from '../worker/engine/engine-names.ts'
 import { listGpus } from '../worker/host/gpus.ts'
 import { parseLabels } from '../worker/host/labels.ts'
 import { parseSchedule } from '../worker/host/schedule.ts'
@@ -31,6 +32,8 @@ export async function startWorkerNode(
   if (options.gpus !== undefined && options.gpus !== 'none') await refuseGpus(options.gpus)
   const schedule = options.schedule === undefined ? null : parseSchedule(options.schedule)
   const labels = options.labels === undefined ? [] : parseLabels(options.labels)
+  const engine = parseEngine(options.engine)
+  const useCards = options.gpus !== 'none'
   if (options.detach === true) return await detachNode({ home, role }, options, async () => ({}))
   const read = async () => {
     const [{ connectionOf }, { payee }] = await Promise.all([
@@ -39,7 +42,8 @@ export async function startWorkerNode(
     ])
     return {
       ...connectionOf(options, defaultListen),
-      ...{ folder, labels, token: options.token ?? '', payout: await payee(options, folder) },
+      ...{ folder, labels, engine, useCards, token: options.token ?? '' },
+      payout: await payee(options, folder),
     }
   }
   await runNode({ home, role }, { ...options, logFormat }, read, async (settings, life) => {
@@ -51,15 +55,15 @@ export async function startWorkerNode(
   })
 }
 
-/** Only the processor trains today: a card that was asked for and would stay idle is a mistake to be told. */
+/** A node trains on one card, which the driver names first: others would stay idle, which is a mistake to be told. */
 async function refuseGpus(list: string): Promise<never> {
   if (!/^\d{1,2}(,\d{1,2})*$/.test(list))
     throw unclear(`--gpus ${list.slice(0, 40)} is not a list of cards`, 'pass numbers as 0,1, or none')
   const found = await listGpus()
   const names = found.map(({ name }, index) => `${index}: ${name}`).join(', ')
-  throw new MurmurError('NO_GPU_ENGINE', {
-    message: `this murmur trains on the processor only (onnxruntime); graphics cards here: ${names || 'none found'}`,
-    next: 'leave out --gpus, or pass --gpus none',
+  throw new MurmurError('GPU_CHOICE_UNSUPPORTED', {
+    message: `a node trains on the first card that its driver shows; graphics cards here: ${names || 'none found'}`,
+    next: 'show it another with CUDA_VISIBLE_DEVICES; start a node for each card, with a --name of its own; or pass --gpus none',
     exit: 'infeasible',
   })
 }

@@ -54,7 +54,7 @@ test.each([
 
 test('cards that no engine would use are refused, not left idle in silence', async () => {
   expect(await refusal('--address', head, '--gpus', '0,1')).toMatchObject({
-    code: 'NO_GPU_ENGINE',
+    code: 'GPU_CHOICE_UNSUPPORTED',
     exit: 'infeasible',
     next: expect.stringContaining('--gpus none'),
   })

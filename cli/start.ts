@@ -55,6 +55,11 @@ export function addStart(program: Command): void {
     .option('--dev-account <index>', 'be paid to this account of the devnet')
     .option('--no-pay', 'train without pay')
     .option('--gpus <list>', 'which graphics cards to use, as 0,1; or none')
+    .option(
+      '--engine <name>',
+      'what trains: ort-cpu, ort-wasm, ort-webgpu, ort-cuda, tfjs; or the fastest here',
+      'auto',
+    )
     .option('--max-upload <rate>', 'send at most this much, as 20Mbps or 2.5MB/s')
     .option('--schedule <windows>', 'work only then, local time, as 22:00-08:00')
     .option('--labels <labels>', 'what placement may ask for, as region=eu,asn=3320')

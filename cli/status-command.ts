@@ -6,6 +6,7 @@ import { printable } from './log.ts'
 import { eventLine } from './logs-command.ts'
 import type { StatusOptions } from './status.ts'
 import { table } from './table.ts'
+import { unitsOf } from './units.ts'
 
 const over = new Set<RunReport['phase']>(['finished', 'stopped', 'failed'])
 /** Of a verbose status: enough to see what goes on. */
@@ -57,7 +58,7 @@ function nodeLine({ name, status, phase, engineClass, tokensPerSecond }: NodeRep
   return `  ${name.padEnd(5)} ${doing.padEnd(12)} ${printable(engineClass)}  ${speed}`.trimEnd()
 }
 
-function reportLines({ name, workers, innerSteps }: RunReport): string[] {
+function reportLines({ name, task, workers, innerSteps }: RunReport): string[] {
   const rows = workers.map((worker) => [
     `  ${worker.name}`,
     worker.status,
@@ -70,7 +71,7 @@ function reportLines({ name, workers, innerSteps }: RunReport): string[] {
   ])
   return [
     `workers of ${printable(name)}`,
-    ...table(['  name', 'status', 'phase', 'step', 'loss', 'tokens', 'traffic', 'error'], rows),
+    ...table(['  name', 'status', 'phase', 'step', 'loss', unitsOf(task), 'traffic', 'error'], rows),
   ]
 }
 

@@ -2,44 +2,39 @@ import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { parseEther } from 'viem'
 import { parseDocument } from 'yaml'
-import { buildTrainingProgram } from '../program/training-program.ts'
+import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
 import { encodeRunSpec, parseRunFile, type RunFile, type RunSpec } from '../protocol/run-spec.ts'
-import { encodeDataManifest } from '../worker/data/manifest.ts'
-import { mobyDick } from '../worker/data/moby-dick.ts'
 import { readText } from '../worker/data/read-text.ts'
-import { shardText } from '../worker/data/shards.ts'
 import { runIdOf } from '../worker/run-context.ts'
 import type { ApiClient } from './api-client.ts'
+import { gptDesignOf } from './gpt-design.ts'
+import { prepareTraining } from './prepare-training.ts'
+import { isCid, startingPoint } from './starting-point.ts'
 
 export interface PreparedRun {
   readonly run: RunId
   readonly spec: RunSpec
   readonly blocks: ReadonlyMap<CidText, Uint8Array>
+  /** What its training program says of itself. */
+  readonly model: RunModel
 }
 
 /** A run file with every key and comment has 4 KiB. */
 const maxRunFileBytes = 1024 * 1024
 
-/** Reads a run file; `data.file` is looked up beside it. Throws RUN_FILE_MISSING, RUN_FILE_INVALID. */
-export async function readRunFile(file: string, overrides: readonly string[] = []): Promise<RunFile> {
-  let text: string
-  try {
-    text = new TextDecoder().decode(await readText(file, { maxBytes: maxRunFileBytes }))
-  } catch (cause) {
-    if (!isMurmurError(cause)) throw cause
-    const empty = cause.code === 'DATA_EMPTY'
-    if (!empty)
-      throw new MurmurError(cause.code === 'DATA_TOO_LARGE' ? 'RUN_FILE_INVALID' : 'RUN_FILE_MISSING', {
-        message: cause.message,
-        next: 'give the path of a run file; `murmur run --help` shows an example',
-        exit: 'usage',
-        cause,
-      })
-    text = ''
-  }
+/**
+ * Reads a run file, or none: then every key is left out that is not overridden. Paths are looked up beside it.
+ * @throws MurmurError RUN_FILE_MISSING, RUN_FILE_INVALID.
+ */
+export async function readRunFile(
+  given: string | undefined,
+  overrides: readonly string[] = [],
+): Promise<RunFile> {
+  const file = given ?? 'the run'
+  const text = given === undefined ? '' : await textOf(given)
   let value: unknown
   try {
     value = parseYaml(text)
@@ -52,8 +47,40 @@ export async function readRunFile(file: string, overrides: readonly string[] = [
     })
   }
   const runFile = parseRunFile(withOverrides(value ?? {}, overrides), file)
-  if (!('file' in runFile.data)) return runFile
-  return { ...runFile, data: { file: path.resolve(path.dirname(file), runFile.data.file) } }
+  const folder = given === undefined ? '.' : path.dirname(given)
+  const { data, model, init } = runFile
+  return {
+    ...runFile,
+    data: withPaths(data, folder),
+    model: model.preset === 'onnx' ? { ...model, onnx: path.resolve(folder, model.onnx) } : model,
+    init: init === null || isCid(init.from) ? init : { from: path.resolve(folder, init.from) },
+  }
+}
+
+async function textOf(file: string): Promise<string> {
+  try {
+    return new TextDecoder().decode(await readText(file, { maxBytes: maxRunFileBytes }))
+  } catch (cause) {
+    if (!isMurmurError(cause)) throw cause
+    if (cause.code === 'DATA_EMPTY') return ''
+    throw new MurmurError(cause.code === 'DATA_TOO_LARGE' ? 'RUN_FILE_INVALID' : 'RUN_FILE_MISSING', {
+      message: cause.message,
+      next: 'give the path of a run file; `murmur run --help` shows an example',
+      exit: 'usage',
+      cause,
+    })
+  }
+}
+
+const pathKeys = ['file', 'folder', 'labels', 'tokenizer'] as const
+
+/** Relative paths start at `folder`. */
+function withPaths(data: RunFile['data'], folder: string): RunFile['data'] {
+  const resolved = pathKeys.flatMap((key) => {
+    const relative = data[key]
+    return relative === undefined ? [] : [[key, path.resolve(folder, relative)] as const]
+  })
+  return { ...data, ...Object.fromEntries(resolved) }
 }
 
 /** One document of plain values: no aliases (a few lines of them can stand for gigabytes), no tags of other programs. */
@@ -123,38 +150,34 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
       exit: 'usage',
     })
   }
-  const { name, data, model, train, averaging, workers, resources, placement, audit, timing, reward } = file
-  // Refuses a model that is too big before anything of its size is allocated.
-  const program = buildTrainingProgram(
-    {
-      preset: model.preset,
-      layers: model.layers,
-      width: model.width,
-      heads: model.heads,
-      context: model.context,
-      batch: train.batch,
-    },
-    { innerOptimizer: train.optimizer, optimizer: { momentum: train.muonMomentum } },
+  const { name, train, averaging, workers, resources, placement, audit, timing, reward } = file
+  const { model, programs, data, blocks: more, weights } = await prepareTraining(file)
+  const runModel = readRunModel(programs.training)
+  const start = await startingPoint(
+    file.init,
+    weights ?? null,
+    runModel,
+    gptDesignOf(model, data.manifest.format),
   )
-  const text = 'file' in data ? await readText(data.file) : await mobyDick()
-  const sharded = shardText(text, { context: model.context })
   const blocks = new Map<CidText, Uint8Array>()
   const add = (bytes: Uint8Array, codec: 'raw' | 'dag-cbor'): CidText => {
     const cid = contentId(bytes, codec)
     blocks.set(cid, bytes)
     return cid
   }
-  for (const shard of [...sharded.shards, ...sharded.heldOut]) add(shard, 'raw')
+  for (const block of [...data.shards, ...data.heldOut, ...more]) add(block, 'raw')
+  for (const [cid, block] of start.blocks) blocks.set(cid, block)
   const spec: RunSpec = {
     version: 1,
     name,
     nonce,
     programs: {
-      training: add(program.training, 'raw'),
-      evaluation: add(program.evaluation, 'raw'),
-      sampling: add(program.sampling, 'raw'),
+      training: add(programs.training, 'raw'),
+      evaluation: add(programs.evaluation, 'raw'),
+      sampling: add(programs.sampling, 'raw'),
     },
-    data: add(encodeDataManifest(sharded.manifest), 'dag-cbor'),
+    data: add(data.manifestBytes, 'dag-cbor'),
+    init: start.init,
     model,
     train,
     averaging,
@@ -174,7 +197,7 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
   const bytes = encodeRunSpec(spec)
   const run = runIdOf(bytes)
   add(bytes, 'dag-cbor')
-  return { run, spec, blocks }
+  return { run, spec, blocks, model: runModel }
 }
 
 /** Uploads every block, then submits. Repeating it is harmless. */

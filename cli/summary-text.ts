@@ -3,6 +3,7 @@ import { printable } from './log.ts'
 import { lossChart } from './loss-chart.ts'
 import type { RunSummary } from './summary.ts'
 import { table } from './table.ts'
+import { lossUnits, percent, unitsOf } from './units.ts'
 
 /** The end of a run, as people read it. */
 export function summaryText(summary: RunSummary): string {
@@ -21,20 +22,31 @@ function title({ name, phase, seconds, parameterCount, workers, rounds }: RunSum
   return `${printable(name)}: ${phase}${time} · ${parameterCount.toLocaleString('en')} parameters · ${workers.length} workers · ${rounds.length} rounds`
 }
 
-function lossSection({ rounds, heldOutLossNats: { before, after } }: RunSummary): string[] {
+function lossSection({ task, rounds, heldOutLossNats, heldOutAccuracy }: RunSummary): string[] {
   const losses = rounds.flatMap(({ trainLossNats }) => (trainLossNats === null ? [] : [trainLossNats]))
-  const held = `held-out loss: ${nats(before)} before, ${nats(after)} after (nats a byte)`
-  return ['', 'training loss, nats a byte, by round', ...lossChart(losses), held]
+  const units = lossUnits(task)
+  return [
+    ...['', `training loss, ${units}, by round`, ...lossChart(losses)],
+    `held-out loss: ${beforeAndAfter(heldOutLossNats, (loss) => loss.toFixed(3))} (${units})`,
+    ...(task === 'classification' ? [`held-out accuracy: ${beforeAndAfter(heldOutAccuracy, percent)}`] : []),
+  ]
 }
 
-const nats = (value: number | null): string => (value === null ? 'not measured' : value.toFixed(3))
+function beforeAndAfter(
+  { before, after }: RunSummary['heldOutAccuracy'],
+  show: (value: number) => string,
+): string {
+  const shown = (value: number | null) => (value === null ? 'not measured' : show(value))
+  return `${shown(before)} before, ${shown(after)} after`
+}
 
-function sampleSection({ samples }: RunSummary): string[] {
+function sampleSection({ task, samples }: RunSummary): string[] {
+  if (task !== 'language') return []
   const show = (text: string | null) => (text === null ? 'not sampled' : JSON.stringify(printable(text)))
   return ['', `sample before: ${show(samples.before)}`, `sample after:  ${show(samples.after)}`]
 }
 
-function bytesSection({ workers, bytesRatioToFp32AllReduce: ratio }: RunSummary): string[] {
+function bytesSection({ task, workers, bytesRatioToFp32AllReduce: ratio }: RunSummary): string[] {
   const rows = workers.map((worker) => [
     worker.name,
     worker.tokens.toLocaleString('en'),
@@ -50,7 +62,7 @@ function bytesSection({ workers, bytesRatioToFp32AllReduce: ratio }: RunSummary)
       : `all bytes of their sockets, set-up and audits included: together ${ratio.toFixed(0)}× fewer than fp32 ring all-reduce after every step would move (computed)`
   return [
     '',
-    ...table(['worker', 'tokens', 'sent', 'received', 'of it audits', 'all-reduce', 'fewer'], rows),
+    ...table(['worker', unitsOf(task), 'sent', 'received', 'of it audits', 'all-reduce', 'fewer'], rows),
     note,
   ]
 }

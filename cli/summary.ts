@@ -1,16 +1,19 @@
 import { ringAllReduceBytes } from '../coordinator/placement/round-bytes.ts'
 import type { Address, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RunReport } from '../protocol/report.ts'
+import type { TaskKind } from '../protocol/tasks.ts'
 import type { FundingRow } from './money.ts'
 
 /** The whole story of a run as one JSON document; token amounts are decimal strings of wei. */
 export interface RunSummary {
   readonly run: string
   readonly name: string
+  readonly task: TaskKind
   readonly phase: string
   readonly seconds: number | null
   readonly parameterCount: number
   readonly heldOutLossNats: { readonly before: number | null; readonly after: number | null }
+  readonly heldOutAccuracy: RunReport['heldOutAccuracy']
   readonly samples: RunReport['samples']
   readonly workers: readonly {
     readonly id: WorkerId
@@ -80,6 +83,7 @@ export function summarize(report: RunReport, funders: readonly FundingRow[]): Ru
   return {
     run: report.run,
     name: report.name,
+    task: report.task,
     phase: report.phase,
     seconds:
       report.startedAt === null || report.endedAt === null
@@ -87,6 +91,7 @@ export function summarize(report: RunReport, funders: readonly FundingRow[]): Ru
         : (report.endedAt - report.startedAt) / 1000,
     parameterCount: report.parameterCount,
     heldOutLossNats: report.heldOutLossNats,
+    heldOutAccuracy: report.heldOutAccuracy,
     samples: report.samples,
     workers,
     bytesRatioToFp32AllReduce: moved > 0 && allReduce > 0 ? allReduce / moved : null,

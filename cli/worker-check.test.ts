@@ -9,6 +9,7 @@ import { ortCpuClass } from '../worker/engine/engine-class.ts'
 import { describeHost } from '../worker/host/describe-host.ts'
 import { knownSpeed } from '../worker/host/reference-speed.ts'
 import { type Check, checkDisk, checkMemory } from './host-checks.ts'
+import { runNeeds } from './run-needs.ts'
 import { type WorkerCheckOptions, workerCheckCommand } from './worker-check.ts'
 
 let home: string
@@ -66,11 +67,12 @@ test('what fails is said with its fix, the rest is checked nevertheless, and the
 test('a model and a disk that are too much for this host', async () => {
   const file = (width: number) =>
     parseRunFile({ name: 'x', data: { builtin: 'moby-dick' }, model: { width, layers: 48 } }, 'the test')
-  expect(checkMemory(file(128)).status).toBe('pass')
-  expect(checkMemory(file(4_096))).toMatchObject({ status: 'fail', fix: expect.stringMatching(/./) })
+  const [small, large] = [await runNeeds(file(128)), await runNeeds(file(4_096))]
+  expect(checkMemory(file(128), small).status).toBe('pass')
+  expect(checkMemory(file(4_096), large)).toMatchObject({ status: 'fail', fix: expect.stringMatching(/./) })
   const host = await describeHost({ folder: home, labels: [], tokensPerSecond: 0 })
-  expect(checkDisk(host, file(128)).status).toBe('pass')
-  expect(checkDisk({ ...host, diskBytes: 1e6 }, file(128))).toMatchObject({
+  expect(checkDisk(host, file(128), small).status).toBe('pass')
+  expect(checkDisk({ ...host, diskBytes: 1e6 }, file(128), small)).toMatchObject({
     status: 'fail',
     fix: expect.stringContaining('--home'),
   })

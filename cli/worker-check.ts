@@ -6,6 +6,7 @@ import { homeFolder, workerFolder } from './home.ts'
 import { type Check, checkDisk, checkEngine, checkIdentity, checkMemory, checkPayout } from './host-checks.ts'
 import { checkLine } from './line-checks.ts'
 import { printable } from './log.ts'
+import { runNeeds } from './run-needs.ts'
 import { readRunFile } from './submit.ts'
 
 export interface WorkerCheckOptions {
@@ -33,7 +34,8 @@ export async function workerCheckCommand(options: WorkerCheckOptions): Promise<v
     if (options.json !== true) for (const check of checks) process.stdout.write(`${lineOf(check)}\n`)
   }
   tell(await checkEngine(host, folder))
-  tell([checkMemory(file), checkDisk(host, file)])
+  const needs = await runNeeds(file)
+  tell([checkMemory(file, needs), checkDisk(host, file, needs)])
   tell([await checkIdentity(folder), await checkPayout(folder, options.accountKey)])
   if (addresses !== null) tell(await checkLine(addresses))
   const failed = made.filter(({ status }) => status === 'fail').length

@@ -8,8 +8,10 @@ import { openPeerCache } from '../network/peer-cache.ts'
 import type { ReservationProgress } from '../network/reservations.ts'
 import { errorText } from '../protocol/errors.ts'
 import { lineProbeBytes } from '../protocol/limits.ts'
+import { chooseEngine } from '../worker/engine/choose-engine.ts'
 import type { Engine } from '../worker/engine/engine.ts'
-import { threadedOrtCpuEngine } from '../worker/engine/threaded-engine.ts'
+import type { EngineChoice } from '../worker/engine/engine-names.ts'
+import { threadedEngine } from '../worker/engine/threaded-engine.ts'
 import type { Payout } from '../worker/head-link.ts'
 import { describeHost } from '../worker/host/describe-host.ts'
 import { listGpus, withoutAsking } from '../worker/host/gpus.ts'
@@ -33,6 +35,10 @@ export interface WorkerProcessOptions {
   readonly payout: Payout | null
   readonly labels?: readonly Label[]
   readonly maxUploadBytesPerSecond?: number
+  /** What trains; the fastest that runs here unless told. */
+  readonly engine?: EngineChoice
+  /** Whether graphics cards may be used; they may unless told. */
+  readonly useCards?: boolean
   /** How long the first join is tried; two minutes unless told. */
   readonly firstJoinMs?: number
 }
@@ -74,10 +80,13 @@ export async function startWorker(options: WorkerProcessOptions): Promise<Worker
     },
   )
   const store = await openStore(folder, { libp2p: network.libp2p, clock })
-  const engine = threadedOrtCpuEngine()
+  const engine = await openEngine(options)
   await mkdir(folder, { recursive: true })
   const tokensPerSecond = (await knownSpeed(folder, engine.engineClass)) ?? 0
-  const offer = createOffer(await describeHost({ folder, labels, tokensPerSecond, gpus: withoutAsking }))
+  const offer = createOffer(
+    await describeHost({ folder, labels, tokensPerSecond, trainsOn: engine.device, gpus: withoutAsking }),
+    engine.device,
+  )
   const joined = Promise.withResolvers<void>()
   const measuring = new AbortController()
   const node = new WorkerNode(
@@ -114,6 +123,20 @@ export async function startWorker(options: WorkerProcessOptions): Promise<Worker
     await network.stop()
   }
   return { life: node.live(), joined: joined.promise, drain: (signal) => node.drain(signal), stop }
+}
+
+/** The engine that was asked for, or what runs in its place; the log says which, and why. */
+async function openEngine({ engine = 'auto', useCards = true }: WorkerProcessOptions): Promise<Engine> {
+  const cards = useCards ? await listGpus(withoutAsking) : []
+  const { name, passedOver } = await chooseEngine(
+    engine,
+    cards.flatMap(({ kind }) => (kind === 'cpu' ? [] : [kind])),
+  )
+  for (const missing of passedOver)
+    log('ENGINE_FALLBACK', `${missing.name} does not run: ${missing.reason}; ${missing.fix}`)
+  const opened = threadedEngine(name)
+  log('ENGINE', `trains with ${opened.engineClass}`)
+  return opened
 }
 
 /** Measures the engine in the background and keeps the figure. That it could not is no reason to end. */

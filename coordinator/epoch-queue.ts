@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMurmurError } from '../protocol/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
+import type { Measurement } from '../protocol/report.ts'
 import type { HeadRecord } from './journal/record.ts'
 import type { HeadReplica } from './replica.ts'
 import type { RunLog } from './run-log.ts'
@@ -20,7 +21,7 @@ export interface EpochQueueDependencies {
   readonly signal: AbortSignal
   /** Resolves when it is durable. */
   record(entry: HeadRecord): Promise<void>
-  evaluate(theta: Float32Array): Promise<number>
+  evaluate(theta: Float32Array): Promise<Measurement>
   failed(error: unknown): void
 }
 
@@ -67,7 +68,7 @@ export class EpochQueue {
       replica.forgetBefore(next)
       notes.note('EPOCH_SETTLED', null, null, `epoch ${epoch + 1}: ${settled.report.audits.length} audited`)
       if (theta === undefined) return
-      const measured = { what: 'epoch', epoch, lossNats: await evaluate(theta), text: null }
+      const measured = { what: 'epoch', epoch, ...(await evaluate(theta)), text: null }
       log.book.addMeasurement(measured)
       await record({ kind: 'measured', run, ...measured })
     } catch (error) {

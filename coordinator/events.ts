@@ -33,7 +33,12 @@ export type EventBody =
   | { readonly kind: 'checkpoint'; readonly data: { readonly epoch: number; readonly cid: CidText } }
   | {
       readonly kind: 'evaluation'
-      readonly data: { readonly step: number; readonly heldOutLossNats: number }
+      readonly data: {
+        readonly step: number
+        readonly heldOutLossNats: number
+        /** Where the run classifies. */
+        readonly heldOutAccuracy?: number
+      }
     }
   | { readonly kind: 'note'; readonly data?: undefined }
 

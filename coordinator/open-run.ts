@@ -3,7 +3,9 @@ import { averagingOf, initialState } from '../aggregation/averaging.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts'
 import { type History, rebuild } from '../checkpoints/rebuild.ts'
+import { startingWeights } from '../checkpoints/starting-weights.ts'
 import type { Store } from '../checkpoints/store.ts'
+import { frozenSpans } from '../program/frozen.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -65,7 +67,8 @@ export async function openRun(
   const spec = decodeRunSpec(await fetch(cidText(run), maxMetadataBlockBytes))
   const model = readRunModel(await fetch(spec.programs.training, maxProgramBytes))
   const log = new RunLog(run)
-  log.setRules(rulesOf(run, spec, model))
+  const initial = await startingWeights(spec, model, fetch)
+  log.setRules(rulesOf(run, spec, model, initial))
   const keep = async (cid: CidText, block: Uint8Array) => {
     if (!(await store.blocks.has(cid))) await store.blocks.put(cid, block)
   }
@@ -75,8 +78,8 @@ export async function openRun(
     run,
     heads: dependencies.heads(),
     parameterCount: model.parameterCount,
-    averaging: averagingOf(spec),
-    initialWeights: () => model.initialWeights(spec.train.seed),
+    averaging: averagingOf(spec, frozenSpans(model.table)),
+    initialWeights: () => startingWeights(spec, model, fetch),
   }
   // Audits begin at the start of the rounds whose epochs are not settled yet.
   const unsettled = log.unsettled()[0]
@@ -103,6 +106,7 @@ export async function openRun(
     {
       run,
       spec,
+      task: model.task,
       parameterCount: model.parameterCount,
       programMemoryBytes: model.memoryBytes,
       money: chain === null ? null : moneyOf(run, spec, chain),
@@ -171,6 +175,7 @@ function rulesOf(
   run: RunId,
   { train, averaging, workers, timing, audit }: RunSpec,
   model: RunModel,
+  initial: Float32Array,
 ): RoundRules {
   const ours = averagingOf({ averaging, train })
   return {
@@ -191,7 +196,7 @@ function rulesOf(
     trainTimeoutMs: timing.trainTimeoutMs,
     commitGraceMs: timing.commitGraceMs,
     revealTimeoutMs: timing.revealTimeoutMs,
-    initialRoot: stateRoot(initialState(model.initialWeights(train.seed), ours)),
+    initialRoot: stateRoot(initialState(initial, ours)),
     emptyLocalState: localStateDigest(packLocalState(emptyLocalState(localShape(model, ours)))),
   }
 }

@@ -43,11 +43,11 @@ test('rounds tell who was in, who was left out and why, and the roots that repli
     ...{ replicas: [a, b], stateRoots: [run.state.stateRoot, hashOf('b’s')], manifest: cidOf('manifest 1') },
   })
   expect(book.checkpoints()).toEqual([
-    { epoch: 0, round: 1, cid: run.manifests[1]!.checkpoint, heldOutLossNats: null },
+    { epoch: 0, round: 1, cid: run.manifests[1]!.checkpoint, heldOutLossNats: null, heldOutAccuracy: null },
   ])
-  book.addMeasurement({ what: 'epoch', epoch: 0, lossNats: 3.5, text: null })
+  book.addMeasurement({ what: 'epoch', epoch: 0, lossNats: 3.5, accuracy: 0.25, text: null })
   book.addMeasurement({ what: 'epoch', epoch: 9, lossNats: 1, text: null })
-  expect(book.checkpoints().map(({ heldOutLossNats }) => heldOutLossNats)).toEqual([3.5])
+  expect(book.checkpoints()).toMatchObject([{ heldOutLossNats: 3.5, heldOutAccuracy: 0.25 }])
 })
 
 test('a void round has no loss', () => {

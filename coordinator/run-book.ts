@@ -29,6 +29,7 @@ export class RunBook {
     readonly text: string
   }[] = []
   heldOut: { before: number | null; after: number | null } = { before: null, after: null }
+  accuracy: { before: number | null; after: number | null } = { before: null, after: null }
   samples: { before: string | null; after: string | null } = { before: null, after: null }
 
   addManifest(manifest: RoundManifest, cid: CidText): void {
@@ -37,7 +38,7 @@ export class RunBook {
       this.#tokens.set(worker, (this.#tokens.get(worker) ?? 0) + tokens)
     if (manifest.checkpoint !== null) {
       const { epoch, round, checkpoint } = manifest
-      this.#checkpoints.push({ epoch, round, cid: checkpoint, heldOutLossNats: null })
+      this.#checkpoints.push({ epoch, round, cid: checkpoint, heldOutLossNats: null, heldOutAccuracy: null })
     }
   }
 
@@ -57,23 +58,27 @@ export class RunBook {
     what,
     epoch,
     lossNats,
+    accuracy = null,
     text,
   }: {
     readonly what: string
     readonly epoch: number | null
     readonly lossNats: number | null
+    readonly accuracy?: number | null
     readonly text: string | null
   }): void {
     if (what === 'before' || what === 'after') {
       this.heldOut = { ...this.heldOut, [what]: lossNats }
+      this.accuracy = { ...this.accuracy, [what]: accuracy }
       this.samples = { ...this.samples, [what]: text }
-    } else if (epoch !== null && lossNats !== null) this.#addEvaluation(epoch, lossNats)
+    } else if (epoch !== null && lossNats !== null) this.#addEvaluation(epoch, lossNats, accuracy)
   }
 
-  #addEvaluation(epoch: number, lossNats: number): void {
+  #addEvaluation(epoch: number, heldOutLossNats: number, heldOutAccuracy: number | null): void {
     const index = this.#checkpoints.findIndex((checkpoint) => checkpoint.epoch === epoch)
     const checkpoint = this.#checkpoints[index]
-    if (checkpoint !== undefined) this.#checkpoints[index] = { ...checkpoint, heldOutLossNats: lossNats }
+    if (checkpoint === undefined) return
+    this.#checkpoints[index] = { ...checkpoint, heldOutLossNats, heldOutAccuracy }
   }
 
   addNote(at: number, code: string, worker: WorkerId | null, text: string): void {

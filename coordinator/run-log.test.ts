@@ -68,12 +68,16 @@ test('what was settled is not settled again, and what was earned is known', asyn
       earned: [[a, '30']],
       cumulative: [[account, '30']],
     },
-    { kind: 'measured', run: aRun, what: 'before', epoch: null, lossNats: 5, text: 'abc' },
+    { kind: 'measured', run: aRun, what: 'before', epoch: null, lossNats: 5, accuracy: 0.5, text: 'abc' },
   ] as const)
     await log.apply(record as unknown as RunRecord, nothing, async () => {})
   expect(log.unsettled()).toEqual([])
   expect(log.cumulative.get(account)).toBe(30n)
   expect(log.audits.get(`0:${a}`)).toEqual(audit)
-  expect([log.book.heldOut.before, log.book.samples.before]).toEqual([5, 'abc'])
+  expect([log.book.heldOut.before, log.book.accuracy.before, log.book.samples.before]).toEqual([
+    5,
+    0.5,
+    'abc',
+  ])
   expect(log.book.newestPayoutTree()).toBe(cidOf('tree'))
 })

@@ -49,12 +49,13 @@ export function pendingOf({
 
 export function reportOf(facts: RunFacts): RunReport {
   const { options, log, stage, error, escrow, members, notes } = facts
-  const { run, spec, parameterCount } = options
+  const { run, spec, parameterCount, task } = options
   const { book, state, submittedAt, startedAt, endedAt } = log
   const { rules } = state
   return {
     run,
     name: spec.name,
+    task,
     phase: phaseOf(stage, state, error),
     pending: pendingOf(facts),
     error,
@@ -68,6 +69,7 @@ export function reportOf(facts: RunFacts): RunReport {
     parameterCount,
     tokensPerRound: rules.tokensPerStep * rules.innerSteps,
     heldOutLossNats: book.heldOut,
+    heldOutAccuracy: book.accuracy,
     samples: book.samples,
     workers: book.workers(state, members, escrow?.claimedBy ?? new Map()),
     rounds: book.rounds(state),

@@ -38,7 +38,7 @@ function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
     {
       run: aRun,
       spec: { name: 'x', train: { epochs: 2 }, audit: { roundsPerEpoch: 1 } } as unknown as RunSpec,
-      ...{ parameterCount: 1, programMemoryBytes: 1 },
+      ...{ task: 'language', parameterCount: 1, programMemoryBytes: 1 },
       money: {
         ...{ escrow: fake, epochReward: 100n, rpcUrl: '', chainId: 1, token: address },
         context: { chainId: 1, escrow: address, escrowRun: hashOf('run') },
@@ -55,7 +55,7 @@ function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
       blocks: {} as BlockStore,
       replica: new HeadReplica(start, new Map([[0, start.theta]]), {} as never),
       auditor: {
-        evaluate: async () => 1,
+        evaluate: async () => ({ lossNats: 1, accuracy: null }),
         sample: async () => '',
         close: async () => {},
       } as Partial<RunAuditor> as RunAuditor,

@@ -5,8 +5,9 @@ import type { Address, CidText, RunId, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
 import { signManifest } from '../protocol/manifest.ts'
 import type { BlockStore, Clock, Network } from '../protocol/ports.ts'
-import type { AuditReport, RunPhase, RunReport } from '../protocol/report.ts'
+import type { AuditReport, Measurement, RunPhase, RunReport } from '../protocol/report.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
+import type { TaskKind } from '../protocol/tasks.ts'
 import { topicOf } from '../protocol/topic.ts'
 import { type Assignment, decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
@@ -31,6 +32,8 @@ const chainRetryMs = 5_000
 export interface RunOptions {
   readonly run: RunId
   readonly spec: RunSpec
+  /** What is learned, and so what its figures mean. */
+  readonly task: TaskKind
   readonly parameterCount: number
   /** What the program takes on a device. */
   readonly programMemoryBytes: number
@@ -50,8 +53,9 @@ export interface RunAuditor {
     manifests: readonly RoundManifest[],
     theta: Float32Array,
   ): Promise<AuditReport>
-  evaluate(theta: Float32Array): Promise<number>
-  sample(theta: Float32Array): Promise<string>
+  evaluate(theta: Float32Array): Promise<Measurement>
+  /** Null where the run is not of text. */
+  sample(theta: Float32Array): Promise<string | null>
   close(): Promise<void>
 }
 
@@ -471,8 +475,8 @@ export class RunCoordinator {
   /** Held-out loss and a sample of text; recorded, so that it is not measured twice. */
   async #measure(what: 'before' | 'after', theta: Float32Array): Promise<void> {
     const { auditor, journal } = this.#dependencies
-    const lossNats = await auditor.evaluate(theta)
-    const measured = { what, epoch: null, lossNats, text: await auditor.sample(theta) }
+    const { lossNats, accuracy } = await auditor.evaluate(theta)
+    const measured = { what, epoch: null, lossNats, accuracy, text: await auditor.sample(theta) }
     this.#log.book.addMeasurement(measured)
     journal.append({ kind: 'measured', run: this.options.run, ...measured })
   }

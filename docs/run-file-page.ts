@@ -2,9 +2,11 @@ import { stringify } from 'yaml'
 import { z } from 'zod'
 import { parseRunFile, runFileJsonSchema } from '../protocol/run-spec.ts'
 
+const keyType = z.enum(['string', 'integer', 'number', 'boolean', 'null', 'array', 'object'])
+
 /** The part of JSON Schema (draft 2020-12) that the run file's schema uses; more than that is refused. */
 const keySchema = z.strictObject({
-  type: z.enum(['string', 'integer', 'number', 'boolean', 'null']).optional(),
+  type: z.union([keyType, z.array(keyType)]).optional(),
   default: z.unknown().optional(),
   description: z.string().optional(),
   const: z.unknown().optional(),
@@ -15,6 +17,15 @@ const keySchema = z.strictObject({
   maximum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
   enum: z.array(z.string()).optional(),
+  minItems: z.int().optional(),
+  maxItems: z.int().optional(),
+  propertyNames: z.unknown().optional(),
+  get additionalProperties() {
+    return keySchema.optional()
+  },
+  get items() {
+    return keySchema.optional()
+  },
   get anyOf() {
     return z.array(keySchema).optional()
   },
@@ -28,8 +39,13 @@ const choiceSchema = z.object({
   description: z.string().optional(),
   anyOf: z.array(z.union([sectionSchema, z.object({ type: z.literal('null') })])),
 })
+/** A section whose keys depend on one of them, as `model` on its preset. */
+const formsSchema = z.object({
+  description: z.string().optional(),
+  oneOf: z.array(sectionSchema).min(1),
+})
 const fileSchema = z.object({
-  properties: z.record(z.string(), z.union([sectionSchema, choiceSchema, keySchema])),
+  properties: z.record(z.string(), z.union([formsSchema, sectionSchema, choiceSchema, keySchema])),
 })
 
 type Key = z.output<typeof keySchema>
@@ -49,9 +65,9 @@ export function renderRunFilePage(): string {
     '',
     'A run file (`run.yaml`) says what to train. Every key is optional; an empty file is a run. Unknown keys are errors.',
     '`murmur run run.yaml --set train.seed=7` changes one key for one submission. Further rules that no single key can',
-    'say: `model.width` is a multiple of `model.heads`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
-    'at most `workers.target`, and that at most `workers.max`. A path in `data.file` that is relative starts at the folder of',
-    'the run file. `murmur plan run.yaml` says what a run takes, and which nodes fit it, before anything starts.',
+    'say: `model.width` is a multiple of `model.heads`; `train.accumulate` divides `train.batch`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
+    'at most `workers.target`, and that at most `workers.max`. A path in `data` that is relative starts at the folder of',
+    'the run file (docs/data.md). `murmur plan run.yaml` says what a run takes, and which nodes fit it, before anything starts.',
     '',
     'The submitted form (the run spec, docs/protocol.md) has the same sections with every default filled in.',
     '',
@@ -59,7 +75,8 @@ export function renderRunFilePage(): string {
   const keys: [string, Key][] = []
   const sections: string[] = []
   for (const [name, value] of Object.entries(properties)) {
-    if ('properties' in value) sections.push(...section(name, value))
+    if ('oneOf' in value) sections.push(...forms(name, value))
+    else if ('properties' in value) sections.push(...section(name, value))
     else if (isChoice(value)) sections.push(...choice(name, value))
     else keys.push([name, value])
   }
@@ -71,10 +88,26 @@ export function renderRunFilePage(): string {
 function section(name: string, { description, properties }: Section): string[] {
   const head = [`## \`${name}\``, '']
   if (description !== undefined) head.push(`${description}.`, '')
-  return [...head, ...table(Object.entries(properties).map(([key, value]) => [`${name}.${key}`, value]))]
+  return [...head, ...keyTable(name, properties)]
 }
 
-/** One of several forms, for example `data: { builtin }` or `data: { file }`. */
+/** A table for each form, called by the value of the key that tells them apart. */
+function forms(name: string, { description, oneOf }: z.output<typeof formsSchema>): string[] {
+  const head = [`## \`${name}\``, '']
+  if (description !== undefined) head.push(`${description}.`, '')
+  return [
+    ...head,
+    ...oneOf.flatMap(({ properties }) => {
+      const [key, value] = Object.entries(properties).find(([, { const: only }]) => only !== undefined)!
+      return [`### \`${name}.${key}: ${value.const}\``, '', ...keyTable(name, properties)]
+    }),
+  ]
+}
+
+const keyTable = (name: string, properties: Section['properties']): string[] =>
+  table(Object.entries(properties).map(([key, value]) => [`${name}.${key}`, value]))
+
+/** One of several forms, for example `reward: null` or an object. */
 function choice(name: string, { description, anyOf }: z.output<typeof choiceSchema>): string[] {
   const forms = anyOf.map((form) =>
     'properties' in form ? `an object with ${listed(Object.keys(form.properties))}` : '`null`',
@@ -118,9 +151,13 @@ const initial = (key: Key): string => (key.default === undefined ? '' : `\`${JSO
 /** What a key takes, in words: its type, its bounds, its pattern. */
 function bounds(key: Key): string {
   if (key.anyOf !== undefined) return key.anyOf.map((form) => form.description ?? bounds(form)).join(', or ')
+  if (Array.isArray(key.type)) return key.type.map((type) => bounds({ ...key, type })).join(', or ')
   if (key.enum !== undefined) return key.enum.map((value) => `\`${value}\``).join(', ')
   if (key.type === 'null') return '`null`'
   if (key.type === 'boolean') return '`true`, `false`'
+  if (key.type === 'object') return `an object, each key ${bounds(key.additionalProperties ?? {})}`
+  if (key.type === 'array')
+    return `a list of ${key.minItems ?? 0} to ${key.maxItems ?? '∞'}: ${bounds(key.items ?? {})}`
   if (key.const !== undefined) return `\`${JSON.stringify(key.const)}\``
   if (key.type === 'string') {
     if (key.pattern !== undefined) return `text like \`${key.pattern}\``

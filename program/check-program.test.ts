@@ -3,9 +3,11 @@ import { expect, test } from 'vitest'
 import { isMurmurError } from '../protocol/errors.ts'
 import { drawsAt } from '../protocol/random.ts'
 import { checkProgram, defaultProgramLimits } from './check-program.ts'
+import { createGraph, type Graph } from './graph.ts'
 import { decodeModel } from './onnx/decode-model.ts'
 import { encodeModel, type OnnxModel, type OnnxNode } from './onnx/model-proto.ts'
-import { ints } from './operators/operator.ts'
+import { int, ints, type Value } from './operators/operator.ts'
+import { encodeInfo, parseInfo } from './program-info.ts'
 import { buildTrainingProgram } from './training-program.ts'
 
 const spec = { preset: 'gpt', layers: 1, width: 8, heads: 2, context: 4, batch: 2 } as const
@@ -244,4 +246,22 @@ test('attributes of the wrong kind are refused', () => {
     ),
   }))
   expect(refusal(bytes)).toBe('PROGRAM_INVALID')
+})
+
+test('a list of no sizes is what a Reshape to a scalar takes, and nothing else', () => {
+  const info = { ...parseInfo(decodeModel(sampling).metadata), logits: [1] }
+  const program = (append: (graph: Graph, x: Value) => Value) => {
+    const graph = createGraph()
+    const params = graph.input('params', 'float32', [info.parameterCount])
+    graph.input('inputs', 'int64', info.inputs.shape)
+    const first = graph.node('Slice', [params, graph.ints([0]), graph.ints([1])])
+    graph.output('logits', graph.node('Reshape', [append(graph, first), graph.ints([1])]))
+    return encodeModel(graph.model(encodeInfo(info)))
+  }
+  const scalar = program((graph, x) => graph.node('Reshape', [x, graph.ints([])]))
+  expect(checkProgram(scalar).logits).toEqual([1])
+  const empty = program((graph, x) =>
+    graph.node('Mul', [x, graph.node('Cast', [graph.ints([])], { to: int(1) })]),
+  )
+  expect(() => checkProgram(empty)).toThrow(/has no values/)
 })

@@ -97,6 +97,9 @@ function inferAll(model: OnnxModel, values: Map<string, Value>, limits: ProgramL
         throw invalidProgram(`node ${node.name}: its input "${name.slice(0, 60)}" is not defined before it`)
       return value
     })
+    const isEmpty = ({ shape }: Value, place: number) =>
+      shape.includes(0) && !(node.opType === 'Reshape' && place === 1)
+    if (inputs.some(isEmpty)) throw invalidProgram(`node ${node.name}: an input of it has no values`)
     const shapes = inferNode(
       node.name.slice(0, 60),
       node.opType.slice(0, 60),

@@ -15,3 +15,9 @@ export function assertPositive(sizes: Readonly<Record<string, number>>): void {
       throw invalidModel(`${name} is ${value}, not a positive integer`)
   }
 }
+
+/** @throws MurmurError MODEL_INVALID (exit `usage`). */
+export function assertDivides(part: number, whole: number, partName: string, wholeName: string): void {
+  assertPositive({ [wholeName]: whole, [partName]: part })
+  if (whole % part !== 0) throw invalidModel(`${wholeName} ${whole} is not a multiple of ${partName} ${part}`)
+}

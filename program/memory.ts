@@ -1,8 +1,8 @@
 import { MurmurError } from '../protocol/errors.ts'
-import type { GptShape } from './presets/gpt.ts'
-
-/** Tokens are bytes. */
-const vocabulary = 256
+import { adamWorkVectors } from './optimizers/adamw.ts'
+import type { Optimizer } from './optimizers/optimizer.ts'
+import { gptDesignCount } from './presets/gpt-parameters.ts'
+import { designOf, type GptDesign, type GptShape } from './presets/gpt-shape.ts'
 
 /** Bytes to train one replica, known before anything is built. Doubles: absurd specs give absurd numbers, not overflow. */
 export interface MemoryEstimate {
@@ -15,26 +15,45 @@ export interface MemoryEstimate {
 }
 
 /** Parameters of a GPT, without laying them out: a spec may ask for more layers than fit into a table. */
-export function gptParameterCount({
-  layers,
-  width,
-  context,
-}: Pick<GptShape, 'layers' | 'width' | 'context'>): number {
-  const layer = 12 * width * width + 10 * width - width
-  return layers * layer + (2 * vocabulary + context + 2) * width
+export const gptParameterCount = (shape: GptShape): number => gptDesignCount(designOf(shape))
+
+/**
+ * Under AdamW. State: 2 × 3 vectors of N. Work: N-sized pieces, gradients and optimizer temporaries, then what the forward pass
+ * keeps for the backward pass, for each of B·T rows: of each layer its vectors and 3 attention rows, and 4 rows of
+ * logits. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
+ */
+export function estimateMemory(shape: GptShape, batch: number): MemoryEstimate {
+  const design = designOf(shape)
+  const { layers, heads, context, vocabulary } = design
+  const parameterCount = gptDesignCount(design)
+  const stateBytes = 4 * 6 * parameterCount
+  const kept = layers * (rowValues(design) + 3 * heads * context) + 4 * vocabulary
+  const workBytes = 4 * (adamWorkVectors * parameterCount + batch * context * kept)
+  return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
+}
+
+/** Vectors of the MLP's width that an activation keeps, with what goes into it. */
+const activationVectors = { 'squared-relu': 3, gelu: 10, swiglu: 5 } as const
+
+/** Values that a layer keeps of one row beside its attention. */
+function rowValues({ width, mlpWidth, norm, positions, activation, qkNorm }: GptDesign): number {
+  const vectors = 14 + (norm === 'rms' ? 4 : 0) + (positions === 'rotary' ? 6 : 0) + (qkNorm ? 6 : 0)
+  return vectors * width + activationVectors[activation] * mlpWidth
 }
 
 /**
- * State: 2 × 3 vectors of N. Work: N-sized pieces, gradients and optimizer temporaries, then what the forward pass
- * keeps for the backward pass, for each of B·T rows: 26 vectors of the width and 3 attention rows a layer, and 4 rows
- * of logits. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
+ * What a step takes under an optimizer, in so many parts.
+ * @param part what one part takes under AdamW
  */
-export function estimateMemory(shape: GptShape, batch: number): MemoryEstimate {
-  const { layers, width, heads, context } = shape
-  const parameterCount = gptParameterCount(shape)
-  const stateBytes = 4 * 6 * parameterCount
-  const kept = layers * (26 * width + 3 * heads * context) + 4 * vocabulary
-  const workBytes = 4 * (6 * parameterCount + batch * context * kept)
+export function stepMemory(
+  { parameterCount, ...part }: MemoryEstimate,
+  parts: number,
+  { slots, workVectors }: Pick<Optimizer, 'slots' | 'workVectors'>,
+): MemoryEstimate {
+  const stateBytes = 4 * 2 * (1 + slots.length) * parameterCount
+  // Of several parts, the running sum of their gradients is alive beside them.
+  const vectors = workVectors - adamWorkVectors + (parts > 1 ? 1 : 0)
+  const workBytes = part.workBytes + 4 * vectors * parameterCount
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
 
@@ -42,7 +61,10 @@ export function estimateMemory(shape: GptShape, batch: number): MemoryEstimate {
 export function assertFits(memory: MemoryEstimate, maxMemoryBytes: number): void {
   const { totalBytes, stateBytes, workBytes, parameterCount } = memory
   if (totalBytes <= maxMemoryBytes) return
-  const lower = workBytes > stateBytes * 2 ? 'train.batch or model.context' : 'model.width or model.layers'
+  const lower =
+    workBytes > stateBytes * 2
+      ? 'train.batch or model.context, or raise train.accumulate'
+      : 'model.width or model.layers'
   throw new MurmurError('MODEL_TOO_BIG', {
     message: `training it takes ${gibibytes(totalBytes)} a worker (${gibibytes(stateBytes)} of state for ${parameterCount.toPrecision(4)} parameters, ${gibibytes(workBytes)} of work), the limit is ${gibibytes(maxMemoryBytes)}`,
     next: `lower ${lower}`,

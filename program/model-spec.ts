@@ -1,19 +1,19 @@
+import { invariant } from '../protocol/errors.ts'
+import type { ShapedModelSection } from '../protocol/model-section.ts'
 import type { Model } from './model.ts'
-import { type ClassifierShape, classifier } from './presets/classifier.ts'
-import { type GptShape, gpt } from './presets/gpt.ts'
+import { type ClassifierShape, classifier, type RegressorShape, regressor } from './presets/classifier.ts'
+import { gpt } from './presets/gpt.ts'
+import type { GptShape } from './presets/gpt-shape.ts'
 
 export type GptSpec = { readonly preset: 'gpt' } & GptShape
 
 /** A model of a few numbers. */
-export type ModelShape = GptSpec | ClassifierShape
+export type ModelShape = GptSpec | ClassifierShape | RegressorShape
 
 export type ModelSpec = ModelShape & {
   /** Rows a step. */
   readonly batch: number
 }
-
-/** Takes the steps between two averages: program/optimizers/. */
-export type InnerOptimizer = 'adamw' | 'muon'
 
 /** About 868,000 parameters. */
 export const defaultModel = {
@@ -25,7 +25,17 @@ export const defaultModel = {
   batch: 16,
 } as const satisfies ModelSpec
 
+/** The model that a run spec's section says. */
+export function modelShapeOf(section: ShapedModelSection): ModelShape {
+  if (section.preset === 'gpt') return section
+  const { classes, outputs, ...sizes } = section
+  invariant(classes !== null || outputs !== null, 'a run spec says how many classes or outputs')
+  return classes !== null ? { ...sizes, classes } : { ...sizes, outputs: outputs! }
+}
+
 /** @throws MurmurError MODEL_INVALID (exit `usage`). */
 export function modelOf(spec: ModelSpec): Model {
-  return spec.preset === 'gpt' ? gpt(spec, spec.batch) : classifier(spec, spec.batch)
+  const { batch, ...shape } = spec
+  if (shape.preset === 'gpt') return gpt(shape, batch)
+  return 'outputs' in shape ? regressor(shape, batch) : classifier(shape, batch)
 }

@@ -20,6 +20,14 @@ export interface Model {
   readonly memory: MemoryEstimate | null
   /** Appends the forward pass. `parameter` gives a tensor of the table by its name. */
   logits(graph: Graph, inputs: Value, parameter: (name: string) => Value): Value
+  /** Appends the forward pass of training, where it is another one than `logits`. */
+  readonly trainingLogits?: (graph: Graph, inputs: Value, parameter: (name: string) => Value) => TrainingPass
   /** Appends the mean loss over the batch, a scalar; cross-entropies are in nats. */
   loss(graph: Graph, logits: Value, targets: Value): Value
+}
+
+export interface TrainingPass {
+  readonly logits: Value
+  /** What each step makes of the table's statistics, by name; those that are not here stay as they are. */
+  readonly statistics: ReadonlyMap<string, Value>
 }

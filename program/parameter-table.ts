@@ -15,6 +15,11 @@ export interface Parameter {
   readonly init: Initializer
   /** Whether weight decay applies. Decayed parameters come first, so that they are one slice. */
   readonly decay: boolean
+  /**
+   * A statistic is part of the state, but no optimizer's: the program itself computes its next value (running means and
+   * variances), or it stays as it is. What is frozen stays as it is. Without a role, a parameter is trained.
+   */
+  readonly role?: 'statistic' | 'frozen'
 }
 
 export interface ParameterTable {
@@ -23,56 +28,68 @@ export interface ParameterTable {
   readonly count: number
   /** Elements of the leading, decayed part. */
   readonly decayedCount: number
+  /** Elements that the optimizer trains; statistics and frozen parameters are behind them. */
+  readonly trainedCount: number
 }
 
-/** Lays parameters out without gaps: decayed ones first, otherwise in the order given. */
+/** Lays parameters out without gaps: decayed ones first, those with a role last, otherwise in the order given. */
 export function layOut(parameters: readonly Omit<Parameter, 'offset'>[]): ParameterTable {
-  const ordered = [...parameters.filter(({ decay }) => decay), ...parameters.filter(({ decay }) => !decay)]
+  const ordered = [
+    ...parameters.filter(({ decay, role }) => decay && role === undefined),
+    ...parameters.filter(({ decay, role }) => !decay && role === undefined),
+    ...parameters.filter(({ role }) => role !== undefined),
+  ]
   let count = 0
   let decayedCount = 0
+  let trainedCount = 0
   const placed = ordered.map((parameter) => {
     const offset = count
     count += elements(parameter.shape)
     if (parameter.decay) decayedCount = count
+    if (parameter.role === undefined) trainedCount = count
     return { ...parameter, offset }
   })
-  return { parameters: placed, count, decayedCount }
+  return { parameters: placed, count, decayedCount, trainedCount }
 }
 
-const entry = z.strictObject({
-  name: z.string().regex(/^[A-Za-z0-9_.]{1,200}$/),
-  shape: z
-    .array(
-      z
-        .int()
-        .min(1)
-        .max(2 ** 31),
-    )
-    .max(8),
-  offset: z.int().min(0),
-  init: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('normal'), std: z.number().positive().max(1e3) }),
-    z.strictObject({ kind: z.literal('zeros') }),
-    z.strictObject({ kind: z.literal('ones') }),
-  ]),
-  decay: z.boolean(),
-})
+const entry = z
+  .strictObject({
+    name: z.string().regex(/^[A-Za-z0-9_.]{1,200}$/),
+    shape: z
+      .array(
+        z
+          .int()
+          .min(1)
+          .max(2 ** 31),
+      )
+      .max(8),
+    offset: z.int().min(0),
+    init: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('normal'), std: z.number().positive().max(1e3) }),
+      z.strictObject({ kind: z.literal('zeros') }),
+      z.strictObject({ kind: z.literal('ones') }),
+    ]),
+    decay: z.boolean(),
+    role: z.enum(['statistic', 'frozen']).optional(),
+  })
+  .refine(({ decay, role }) => !(decay && role !== undefined), 'what is not trained does not decay')
 const entries = z.array(entry).min(1).max(100_000)
 
 /** The table as it rides in a program's metadata: JSON with keys in a fixed order and no spaces. */
 export function encodeTable({ parameters }: ParameterTable): string {
   return JSON.stringify(
-    parameters.map(({ name, shape, offset, init, decay }) => ({
+    parameters.map(({ name, shape, offset, init, decay, role }) => ({
       name,
       shape,
       offset,
       init: init.kind === 'normal' ? { kind: init.kind, std: init.std } : { kind: init.kind },
       decay,
+      ...(role === undefined ? {} : { role }),
     })),
   )
 }
 
-/** Parses and checks a table: unique names, no gaps, decayed first, canonical text. Throws an Error that says what is wrong. */
+/** Parses and checks a table: unique names, no gaps, decayed first and untrained last, canonical text. Throws an Error that says what is wrong. */
 export function parseTable(text: string): ParameterTable {
   const parsed = entries.safeParse(JSON.parse(text))
   if (!parsed.success) {

@@ -1,12 +1,11 @@
 import { z } from 'zod'
+import { type TaskKind, taskKinds } from '../protocol/tasks.ts'
 import { encodeTable, type ParameterTable, parseTable } from './parameter-table.ts'
 
 export const programKinds = ['training', 'evaluation', 'sampling'] as const
 export type ProgramKind = (typeof programKinds)[number]
 
-/** What the targets are: the tokens one later, a class of each row, or values. */
-export const taskKinds = ['language', 'classification', 'regression'] as const
-export type TaskKind = (typeof taskKinds)[number]
+export type { TaskKind }
 
 /** A tensor of a batch: rows first. */
 export interface TensorSignature {
@@ -83,8 +82,7 @@ export function parseInfo(metadata: ReadonlyMap<string, string>): ProgramInfo {
   const table = parseTable(parameters)
   const info = { ...parsed.data, table, parameterCount: table.count }
   if (encodeProgram(info) !== program) throw new Error(`${programKey} is not canonical`)
-  if ((info.kind === 'training') !== info.optimizerSlots.length > 0) {
-    throw new Error('training programs, and only those, have optimizer slots')
-  }
+  if (info.kind !== 'training' && info.optimizerSlots.length > 0)
+    throw new Error('only training programs have optimizer slots')
   return info
 }

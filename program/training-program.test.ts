@@ -13,9 +13,9 @@ test('equal specs give equal bytes, and these are the golden ones', () => {
   expect(Buffer.compare(first.training, second.training)).toBe(0)
   expect([first.training, first.evaluation, first.sampling].map(sha256)).toMatchInlineSnapshot(`
     [
-      "b4ec8251f3a0fc820ba2e9accb5c997aa3bed4ffb886adfdb790d8ba19fda842",
-      "7bcb2c90557b9b0657d786c8fc8fa7eeeb17417a81d0e556af98d734ec38ea7f",
-      "4d9282f895c9a57d48e783c2f07fbca00bbb1eb311d78a68aa67b56b251a9fd9",
+      "86aba1b3cad7cd22481fda9bfa41361e9010f1d51ee60c8004b0cb14e79ab0cf",
+      "166f234c6a9a8694fe3feabe9e67ad975efcaa72e0e16b8e73c5b1d1529a2ff2",
+      "d480e78833434659e5e17991de15c160733886231753fa7489395049c796b8e1",
     ]
   `)
 })

@@ -52,6 +52,7 @@ export const streams = {
   audit: 4,
   simulation: 5,
   shards: 6,
+  rows: 7,
 } as const
 
 export type Stream = keyof typeof streams

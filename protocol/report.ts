@@ -1,10 +1,19 @@
 import type { Address, CidText, Hash, RunId, WorkerId } from './ids.ts'
+import type { TaskKind } from './tasks.ts'
 import type { NodeOffer } from './wire.ts'
 
 /*
  * What the head knows of a run, as its API gives it: JSON, so token amounts are decimal strings of wei. Everything in
  * it can be re-checked: the manifests, checkpoints, payout trees and verdicts by CID, the money on chain.
  */
+
+/** What was measured of a model on the held-out part. */
+export interface Measurement {
+  /** Mean loss: nats a token or row, or of a regression the mean squared error. */
+  readonly lossNats: number
+  /** Share of rows whose likeliest class is theirs; null unless the run classifies. */
+  readonly accuracy: number | null
+}
 
 export type RunPhase =
   | 'awaiting-funds'
@@ -50,7 +59,7 @@ export interface RoundReport {
   readonly members: readonly WorkerId[]
   readonly admitted: readonly WorkerId[]
   readonly refused: readonly { readonly worker: WorkerId; readonly code: string }[]
-  /** Token-weighted mean of the admitted workers' training loss, nats a token; null in a void round. */
+  /** Token-weighted mean of the admitted workers' training loss; null in a void round. */
   readonly trainLossNats: number | null
   /** Of the admitted contributions. */
   readonly tokens: number
@@ -95,6 +104,8 @@ export interface CheckpointReport {
   readonly round: number
   readonly cid: CidText
   readonly heldOutLossNats: number | null
+  /** Null unless the run classifies. */
+  readonly heldOutAccuracy: number | null
 }
 
 export interface EscrowReport {
@@ -118,6 +129,8 @@ export interface EscrowReport {
 export interface RunReport {
   readonly run: RunId
   readonly name: string
+  /** What is learned, and so what losses and tokens are: of anything but a language, rows count for tokens. */
+  readonly task: TaskKind
   readonly phase: RunPhase
   /** Why it waits and what would change that; null while it works. */
   readonly pending: string | null
@@ -131,7 +144,11 @@ export interface RunReport {
   readonly innerSteps: number
   readonly parameterCount: number
   readonly tokensPerRound: number
+  /** Nats a token or row; of a regression the mean squared error. */
   readonly heldOutLossNats: { readonly before: number | null; readonly after: number | null }
+  /** Share of held-out rows whose class is told right; nulls unless the run classifies. */
+  readonly heldOutAccuracy: { readonly before: number | null; readonly after: number | null }
+  /** Nulls unless the run is of text. */
   readonly samples: { readonly before: string | null; readonly after: string | null }
   readonly workers: readonly WorkerReport[]
   readonly rounds: readonly RoundReport[]

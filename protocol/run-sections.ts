@@ -1,39 +1,67 @@
 import { z } from 'zod'
 import { byteSize } from './byte-size.ts'
 import { maxMembers, maxStepsPerRound } from './limits.ts'
+import {
+  type FileModelSection,
+  type ModelSection,
+  modelContradictions,
+  modelSection,
+} from './model-section.ts'
 
 /* The sections that run file and run spec share. What a key means is said here once; docs/run-file.md is made of it. */
 
 const count = (max: number) => z.int().min(1).max(max)
 const fraction = z.number().min(0).max(1)
 
-const modelSection = z.strictObject({
-  preset: z.literal('gpt').default('gpt').describe('model family'),
-  layers: count(1_000_000).default(4).describe('transformer blocks'),
-  width: count(1_000_000).default(128).describe('embedding width; a multiple of heads'),
-  heads: count(4096).default(4).describe('attention heads'),
-  context: count(1_000_000).default(64).describe('tokens a window'),
-})
+/** Of an optimizer; null is its own default. */
+const constant = (schema: z.ZodNumber, what: string) => schema.nullable().default(null).describe(what)
 
 const trainSection = z.strictObject({
-  batch: count(1_000_000).default(16).describe('windows a step and worker'),
+  batch: count(1_000_000).default(16).describe('rows a step and worker: of text, windows'),
   innerSteps: count(maxStepsPerRound).default(60).describe('H: optimizer steps between two averagings'),
   roundsPerEpoch: count(10_000).default(2).describe('E: rounds between two audits and payments'),
   epochs: count(10_000).default(3),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   optimizer: z
-    .enum(['adamw', 'muon'])
+    .enum(['adamw', 'muon', 'sgd', 'lion'])
     .default('adamw')
-    .describe('takes the inner steps; muon trains the matrices, AdamW the rest (docs/convergence.md)'),
-  muonMomentum: z.number().min(0).max(0.999).default(0.9).describe('muon: decay of the matrices’ momentum'),
+    .describe('takes the inner steps; muon trains the matrices, AdamW the rest (docs/models.md)'),
+  momentum: constant(z.number().min(0).max(0.999), 'muon, sgd: decay of the momentum; null is 0.9'),
+  nesterov: z.boolean().default(false).describe('sgd: steps look ahead along the momentum'),
+  beta1: constant(z.number().min(0).max(0.9999), 'adamw, muon, lion: decay of the mean; null is 0.9'),
+  beta2: constant(
+    z.number().min(0).max(0.999999),
+    'adamw, muon: decay of the mean square, lion: of the momentum; null is 0.95, of lion 0.99',
+  ),
+  weightDecay: constant(
+    z.number().min(0).max(10),
+    'of matrices, decoupled; null is 0.1, of lion 0.3, of sgd 0',
+  ),
+  clipNorm: constant(
+    z.number().positive().max(1e9),
+    'a longer gradient is scaled down to this norm; null is 1',
+  ),
   learningRate: z
     .number()
     .positive()
     .max(1)
     .default(3e-3)
-    .describe('peak inner learning rate; muon wants about 0.01'),
+    .describe('peak inner learning rate; muon wants about 0.01, sgd 0.1, lion 0.0005'),
   warmupSteps: z.int().min(0).max(1_000_000).default(20).describe('linear warm-up, in inner steps'),
-  finalLearningRate: fraction.default(0.1).describe('end of the cosine, as a fraction of the peak'),
+  schedule: z
+    .enum(['cosine', 'linear', 'wsd', 'constant'])
+    .default('cosine')
+    .describe('of the rate after the warm-up; wsd keeps the peak until the last decayShare of the steps'),
+  decayShare: fraction.default(0.2).describe('wsd: share of the steps over which the rate falls'),
+  finalLearningRate: fraction.default(0.1).describe('end of the schedule, as a fraction of the peak'),
+  accumulate: count(4096)
+    .default(1)
+    .describe('parts that a step takes its batch in, one after the other: a divisor of batch; saves memory'),
+  freeze: z
+    .array(z.string().regex(/^[A-Za-z0-9_.*]{1,200}$/, 'a parameter’s name, * for any part of it'))
+    .max(256)
+    .default([])
+    .describe('parameters that stay as they are, by name; * stands for anything'),
 })
 
 const averagingSection = z.strictObject({
@@ -169,13 +197,15 @@ export function contradictions({
   averaging,
   workers,
   audit,
-}: Pick<Shared, 'model' | 'train' | 'averaging' | 'workers' | 'audit'>): string[] {
-  const problems: string[] = []
-  if (model.width % model.heads !== 0) {
-    problems.push(`model.width: ${model.width} is not a multiple of model.heads (${model.heads})`)
-  }
+}: Pick<Shared, 'train' | 'averaging' | 'workers' | 'audit'> & {
+  readonly model: ModelSection | FileModelSection
+}): string[] {
+  const problems = modelContradictions(model)
   if (audit.segments > train.innerSteps) {
     problems.push(`audit.segments: more than train.innerSteps (${train.innerSteps})`)
+  }
+  if (train.batch % train.accumulate !== 0) {
+    problems.push(`train.accumulate: ${train.accumulate} does not divide train.batch (${train.batch})`)
   }
   if (averaging.schedule === 'eager' && averaging.fragments > 1) {
     problems.push('averaging.fragments: 1 is all that averaging.schedule eager can do')

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { contentId } from './content-id.ts'
 import { MurmurError } from './errors.ts'
 import { cidOf } from './fixtures/names.ts'
+import type { ModelSection } from './model-section.ts'
 import { nearest } from './nearest.ts'
 import {
   decodeRunSpec,
@@ -79,7 +80,28 @@ describe('run file', () => {
     ['a reward that is a float', { reward: { perEpoch: 30.5 } }, 'reward.perEpoch'],
     ['a reward in words', { reward: { perEpoch: '1e9' } }, 'a decimal number of tokens in quotes'],
     ['two sources of data', { data: { builtin: 'moby-dick', file: 'x' } }, 'data: give one of'],
-    ['an unknown source', { data: { url: 'https://example.org' } }, 'data: give one of'],
+    ['an unknown source', { data: { url: 'https://example.org' } }, 'unknown key data.url'],
+    ['no source', { data: { seed: 1 } }, 'data: give one of'],
+    ['a misspelt key of the data', { data: { fiel: 'x' } }, 'unknown key data.fiel, did you mean'],
+    ['labels of a folder', { data: { folder: 'x', labels: 'y' } }, 'data.labels: needs data.file'],
+    ['rows of text', { data: { file: 'x.jsonl', field: 'a', target: 'b' } }, 'data.target: data.field says'],
+    [
+      'a model that there is not',
+      { model: { preset: 'rnn' } },
+      'model.preset: one of gpt, linear, mlp, cnn and onnx',
+    ],
+    ['a key of another preset', { model: { preset: 'mlp', layers: 3 } }, 'unknown key model.layers'],
+    [
+      'a misspelt key of a preset',
+      { model: { preset: 'cnn', filter: [3] } },
+      'unknown key model.filter, did you mean filters?',
+    ],
+    ['no hidden layers', { model: { preset: 'mlp', hidden: [] } }, 'model.hidden'],
+    [
+      'classes and outputs',
+      { model: { preset: 'linear', classes: 2, outputs: 1 } },
+      'model.outputs: a model has either',
+    ],
     ['a list', [], 'the file'],
     ['text', 'model', 'the file'],
     ['__proto__', JSON.parse('{"__proto__": {"name": "x"}}'), 'unknown key __proto__'],
@@ -120,19 +142,21 @@ describe('run file', () => {
   test('its JSON Schema names every section and asks for none', () => {
     const schema = runFileJsonSchema() as { properties: object; required?: string[] }
     expect(Object.keys(schema.properties).join(' ')).toBe(
-      'name data model train averaging workers resources placement audit timing reward',
+      'name data model init train averaging workers resources placement audit timing reward',
     )
     expect(schema.required ?? []).toEqual([])
   })
 })
 
-const { data: _, reward: __, ...shared } = parseRunFile({ name: 'a-run' }, 'run.yaml')
+const { data: _, reward: __, model, ...rest } = parseRunFile({ name: 'a-run' }, 'run.yaml')
+const shared = { ...rest, model: model as ModelSection }
 const spec: RunSpec = {
   version: 1,
   nonce: 'n',
   programs: { training: cidOf('training'), evaluation: cidOf('evaluation'), sampling: cidOf('sampling') },
   data: cidOf('data'),
   ...shared,
+  init: { weights: cidOf('weights') },
   reward: { perEpochWei: '100', disputeWindowSeconds: 2 },
 }
 

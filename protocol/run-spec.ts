@@ -1,8 +1,10 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { contentLink } from './content-link.ts'
+import { dataContradictions, dataSection } from './data-section.ts'
 import { MurmurError } from './errors.ts'
 import { maxMetadataBlockBytes } from './limits.ts'
+import { fileModelSection, keysOfModel, withOnnxPreset } from './model-section.ts'
 import { nearest } from './nearest.ts'
 import { contradictions, sections } from './run-sections.ts'
 
@@ -26,13 +28,15 @@ const rewardSection = z.strictObject({
     .default(2),
 })
 
-const dataSection = z.union(
-  [
-    z.strictObject({ builtin: z.literal('moby-dick') }),
-    z.strictObject({ file: z.string().min(1).max(4096) }),
-  ],
-  { error: 'give one of `builtin: moby-dick` and `file: <path>`' },
-)
+const initSection = z.strictObject({
+  from: z
+    .string()
+    .min(1)
+    .max(4096)
+    .describe(
+      'a safetensors file with the run’s own parameters, or the CID of one (docs/bring-your-own-model.md)',
+    ),
+})
 
 const runFileSchema = z.strictObject({
   name: z
@@ -40,7 +44,11 @@ const runFileSchema = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens')
     .default('run'),
   data: dataSection.default({ builtin: 'moby-dick' }),
-  model: sections.model.prefault({}),
+  model: fileModelSection.prefault({}),
+  init: initSection
+    .nullable()
+    .default(null)
+    .describe('null starts from the seed, or from the weights of an ONNX file'),
   train: sections.train.prefault({}),
   averaging: sections.averaging.prefault({}),
   workers: sections.workers.prefault({}),
@@ -61,6 +69,8 @@ const runSpecSchema = z.strictObject({
   nonce: z.string().max(64),
   programs: z.strictObject({ training: contentLink(), evaluation: contentLink(), sampling: contentLink() }),
   data: contentLink(),
+  /** The parameter file that the run starts from; null starts from the seed. */
+  init: z.strictObject({ weights: contentLink() }).nullable(),
   ...sections,
   reward: z
     .strictObject({
@@ -77,10 +87,17 @@ export type RunSpec = z.output<typeof runSpecSchema>
  * @throws MurmurError RUN_FILE_INVALID (exit `usage`): every problem with its place, unknown keys with a suggestion.
  */
 export function parseRunFile(value: unknown, source: string): RunFile {
-  const result = runFileSchema.safeParse(value ?? {})
-  const problems = result.success ? contradictions(result.data) : result.error.issues.flatMap(describeIssue)
+  const result = runFileSchema.safeParse(withPreset(value ?? {}))
+  const problems = result.success
+    ? [...contradictions(result.data), ...dataContradictions(result.data.data)]
+    : result.error.issues.flatMap((issue) => describeIssue(issue, value))
   if (!result.success || problems.length > 0) throw invalidRunFile(source, problems)
   return result.data
+}
+
+function withPreset(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !Object.hasOwn(value, 'model')) return value
+  return { ...value, model: withOnnxPreset(Reflect.get(value, 'model')) }
 }
 
 function invalidRunFile(source: string, problems: readonly string[]): MurmurError {
@@ -91,10 +108,10 @@ function invalidRunFile(source: string, problems: readonly string[]): MurmurErro
   })
 }
 
-function describeIssue(issue: z.core.$ZodIssue): string[] {
+function describeIssue(issue: z.core.$ZodIssue, value: unknown): string[] {
   const place = issue.path.map(String).join('.')
   if (issue.code === 'unrecognized_keys') {
-    const known = knownKeys(issue.path.map(String))
+    const known = knownKeys(issue.path.map(String), value)
     return issue.keys.map((key) => {
       const near = nearest(key, known)
       return `unknown key ${place ? `${place}.` : ''}${key.slice(0, 60)}${near ? `, did you mean ${near}?` : ''}`
@@ -103,11 +120,13 @@ function describeIssue(issue: z.core.$ZodIssue): string[] {
   return [`${place || 'the file'}: ${issue.message}`]
 }
 
-function knownKeys(path: readonly string[]): string[] {
-  const section = path.length === 0 ? undefined : path[0]!
+function knownKeys([section]: readonly string[], value: unknown): string[] {
   if (section === undefined) return Object.keys(runFileSchema.shape)
   if (section === 'reward') return Object.keys(rewardSection.shape)
-  return Object.hasOwn(sections, section) ? Object.keys(sections[section as keyof typeof sections].shape) : []
+  if (section === 'data') return Object.keys(dataSection.shape)
+  if (section === 'model') return keysOfModel(Reflect.get(value as object, 'model'))
+  if (!Object.hasOwn(sections, section)) return []
+  return Object.keys(sections[section as Exclude<keyof typeof sections, 'model'>].shape)
 }
 
 /** The canonical bytes of a run spec: dag-cbor, so that its programs and data are links. */
@@ -117,16 +136,25 @@ export function encodeRunSpec(spec: RunSpec): Uint8Array {
 
 /** @throws MurmurError RUN_SPEC_INVALID: bytes that are not a run spec, or not in canonical form. */
 export function decodeRunSpec(bytes: Uint8Array): RunSpec {
+  let value: unknown
   try {
     if (bytes.length > maxMetadataBlockBytes) throw new Error(`${bytes.length} bytes are too many`)
-    const spec = z.decode(runSpecSchema, dagCbor.decode(bytes))
+    value = dagCbor.decode(bytes)
+    const spec = z.decode(runSpecSchema, value as z.input<typeof runSpecSchema>)
     const problems = contradictions(spec)
     if (problems.length > 0) throw new Error(problems.join('; '))
     if (Buffer.compare(encodeRunSpec(spec), bytes) !== 0) throw new Error('it is not in canonical form')
     return spec
   } catch (cause) {
     throw new MurmurError('RUN_SPEC_INVALID', {
-      message: `not a run spec: ${cause instanceof z.ZodError ? cause.issues.flatMap(describeIssue).slice(0, 8).join('; ') : String(cause).slice(0, 200)}`,
+      message: `not a run spec: ${
+        cause instanceof z.ZodError
+          ? cause.issues
+              .flatMap((issue) => describeIssue(issue, value))
+              .slice(0, 8)
+              .join('; ')
+          : String(cause).slice(0, 200)
+      }`,
       next: 'submit with a murmur of the same version as the head',
       exit: 'usage',
       cause,

@@ -12,6 +12,7 @@ import {
   unpackLocalState,
 } from '../verification/local-state.ts'
 import { assignedShards } from '../worker/data/assignment.ts'
+import { batchSource } from '../worker/data/batch-source.ts'
 import { mobyDick } from '../worker/data/moby-dick.ts'
 import { shardText } from '../worker/data/shards.ts'
 import { ortCpuEngine } from '../worker/engine/ort-cpu.ts'
@@ -45,7 +46,9 @@ export async function gptTraining(
     'the simulated run',
   )
   const program = buildTrainingProgram(model).training
-  const { parameterCount, moments, initialWeights } = readRunModel(program)
+  const runModel = readRunModel(program)
+  const { parameterCount, moments, initialWeights } = runModel
+  const batches = batchSource({ kind: 'bytes' }, runModel)
   const { context } = model
   const { shards } = shardText((await mobyDick()).subarray(0, textBytes), { context, shardTokens: 8_192 })
   const session = await ortCpuEngine().loadTraining(program)
@@ -58,7 +61,7 @@ export async function gptTraining(
     const outputs = await trainRound(
       {
         ...inputs,
-        ...{ spec, session, averaging },
+        ...{ spec, session, averaging, batches },
         shards: assignedShards(place).map((index) => shards[index]!),
         local: unpackLocalState(local, localOf),
         localDigest: localStateDigest(local),

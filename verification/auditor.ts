@@ -3,12 +3,13 @@ import { invariant } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import { maxProgramBytes, maxShardBytes } from '../protocol/limits.ts'
 import type { BlockStore, Network } from '../protocol/ports.ts'
-import type { AuditReport } from '../protocol/report.ts'
+import type { AuditReport, Measurement } from '../protocol/report.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
-import { heldOutBatches } from '../worker/data/batches.ts'
+import { continueText } from '../worker/data/continue-text.ts'
+import { measure } from '../worker/data/measure.ts'
+import { parseTokenizer } from '../worker/data/tokenizer.ts'
 import type { Engine } from '../worker/engine/engine.ts'
-import { sampleText } from '../worker/engine/sampling.ts'
-import { fetchShards, type RunContext } from '../worker/run-context.ts'
+import { fetchHeldOut, fetchShards, type RunContext } from '../worker/run-context.ts'
 import type { AuditCandidate } from './draw.ts'
 import { replayRound } from './replay.ts'
 import { signVerdict } from './verdict-record.ts'
@@ -24,7 +25,7 @@ export interface AuditorDependencies {
 }
 
 const fetchTimeoutMs = 60_000
-/** Held-out windows measured: at most this many batches, spread evenly over the held-out text. */
+/** Held-out rows measured: at most this many batches, spread evenly over the held-out part. */
 const evaluationBatches = 32
 const sampleTokens = 160
 const samplePrompt = 'The '
@@ -66,7 +67,7 @@ export class Auditor {
         this.#fetch(network.self, cid, maxShardBytes),
       )
       await using session = disposable(await engine.loadTraining(context.trainingProgram, this.#abort.signal))
-      const { spec, averaging, model } = context
+      const { spec, averaging, batches, model } = context
       const outcome = await replayRound(
         {
           worker,
@@ -75,9 +76,9 @@ export class Auditor {
           steps,
           entry,
           theta,
-          sameEngineClass: engineClassOf(worker) === engine.engineClass,
+          sameEngineClass: engine.exact && engineClassOf(worker) === engine.engineClass,
         },
-        { spec, session: session.value, averaging, shards, moments: model.moments, fetch },
+        { spec, session: session.value, averaging, batches, shards, moments: model.moments, fetch },
         this.#abort.signal,
       )
       const verdict = await signVerdict(
@@ -99,38 +100,35 @@ export class Auditor {
     })
   }
 
-  /** Mean held-out loss, nats a token. */
-  evaluate(theta: Float32Array): Promise<number> {
+  /** Of the held-out part. */
+  evaluate(theta: Float32Array): Promise<Measurement> {
     return this.#inTurn(async () => {
       const { context, engine, network } = this.#dependencies
-      const { spec, data } = context
+      const { spec, batches } = context
       const program = await this.#fetch(network.self, spec.programs.evaluation, maxProgramBytes)
       await using session = disposable(await engine.loadEvaluation(program, this.#abort.signal))
-      const heldOut = await Promise.all(
-        data.heldOut.map(({ cid }) => this.#fetch(network.self, cid, maxShardBytes)),
-      )
-      const shape = { batch: spec.train.batch, context: spec.model.context }
-      const batches = heldOutBatches(heldOut, shape, evaluationBatches)
-      let sum = 0
-      for (const batch of batches) sum += (await session.value.evaluate(theta, batch)).lossNats
-      return sum / batches.length
+      const heldOut = await fetchHeldOut(context, (cid, max) => this.#fetch(network.self, cid, max))
+      const measured = batches.heldOut(heldOut, evaluationBatches)
+      const { lossNats, accuracy } = await measure(session.value, theta, measured, this.#abort.signal)
+      return { lossNats, accuracy }
     })
   }
 
-  sample(theta: Float32Array): Promise<string> {
+  /** Null where the run is not of text. */
+  sample(theta: Float32Array): Promise<string | null> {
     return this.#inTurn(async () => {
       const { context, engine, network } = this.#dependencies
-      const { spec } = context
+      const { spec, data, model } = context
+      if (model.task !== 'language' || data.format.kind === 'rows') return null
+      const { format } = data
+      const tokenizer =
+        format.kind === 'bytes'
+          ? null
+          : parseTokenizer(await this.#fetch(network.self, format.tokenizer, maxShardBytes))
       const program = await this.#fetch(network.self, spec.programs.sampling, maxProgramBytes)
       await using session = disposable(await engine.loadSampling(program, this.#abort.signal))
-      const prompt = new TextEncoder().encode(samplePrompt)
-      const bytes = await sampleText(session.value, theta, prompt, {
-        count: sampleTokens,
-        temperature: 0.8,
-        topK: 40,
-        seed: spec.train.seed,
-      })
-      return new TextDecoder().decode(bytes)
+      const options = { count: sampleTokens, temperature: 0.8, topK: 40, seed: spec.train.seed }
+      return await continueText(session.value, theta, samplePrompt, tokenizer, options, this.#abort.signal)
     })
   }
 

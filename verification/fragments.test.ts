@@ -8,6 +8,7 @@ import { contentId } from '../protocol/content-id.ts'
 import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
+import { batchSource } from '../worker/data/batch-source.ts'
 import { trainRound } from '../worker/train-round.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
 import {
@@ -34,13 +35,18 @@ const spec = parseRunFile(
   { model: { context: 4 }, train: { batch: 2, innerSteps: 4 }, audit: { segments: 2 } },
   'run.yaml',
 )
+const tokens = { type: 'int64', shape: [2, 4] } as const
+const batches = batchSource(
+  { kind: 'bytes' },
+  { task: 'language', inputs: tokens, targets: tokens, tokensPerStep: 8 },
+)
 const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
 const theta = Float32Array.from({ length: parameterCount }, (_, index) => (index % 17) / 17)
 const signal = new AbortController().signal
 
 async function train(round: number, local: LocalState, skips = (_: number): boolean => false) {
   const block = packLocalState(local)
-  const inputs = { spec, averaging, round, slot: 0, steps: 4, shards, theta, local }
+  const inputs = { spec, averaging, batches, round, slot: 0, steps: 4, shards, theta, local }
   const session = fakeSession({ skips })
   const outputs = await trainRound({ ...inputs, session, localDigest: localStateDigest(block) }, signal)
   return { ...outputs, block, end: (await session.readState()).params }
@@ -65,7 +71,7 @@ function audit(
   return replayRound(
     { ...{ worker: peer(1), round: 1, slot: 0, steps: 4, theta, sameEngineClass }, entry },
     {
-      ...{ spec, averaging, shards, moments: 2 },
+      ...{ spec, averaging, batches, shards, moments: 2 },
       session: fakeSession({ noise: sameEngineClass ? 0 : 1e-6 }),
       fetch: async (cid) => blocks.get(cid)!,
     },

@@ -8,6 +8,7 @@ import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText, Hash } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import type { ManifestEntry } from '../protocol/wire.ts'
+import { batchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
@@ -22,6 +23,11 @@ const spec = parseRunFile(
 const compressor = sparseLoCo({ chunkSize: 4096, k: 32, beta: 0.95 })
 const averaging = { compressor, rule: weightedMean, outer: outerSgd(1), fragments: 1, eager: false }
 const shape = { parameterCount, moments: 2, hasDrift: false }
+const tokens = { type: 'int64', shape: [2, 4] } as const
+const batches = batchSource(
+  { kind: 'bytes' },
+  { task: 'language', inputs: tokens, targets: tokens, tokensPerStep: 8 },
+)
 const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
 const theta = Float32Array.from({ length: parameterCount }, (_, index) => Math.fround(Math.sin(index)))
 const signal = new AbortController().signal
@@ -41,7 +47,19 @@ async function work(
   const local = emptyLocalState(shape)
   const block = packLocalState(local)
   const localDigest = localStateDigest(block)
-  const inputs = { spec, session, averaging, round: 3, slot: 1, steps, shards, theta, local, localDigest }
+  const inputs = {
+    spec,
+    session,
+    averaging,
+    batches,
+    round: 3,
+    slot: 1,
+    steps,
+    shards,
+    theta,
+    local,
+    localDigest,
+  }
   const outputs = forge(await trainRound(inputs, signal))
   const contribution = contentId(outputs.contribution, 'raw')
   return {
@@ -89,7 +107,7 @@ function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Out
   const fetch = auditing.fetch ?? stored
   return replayRound(
     claim,
-    { spec, session, averaging, shards, moments: 2, fetch },
+    { spec, session, averaging, batches, shards, moments: 2, fetch },
     auditing.signal ?? signal,
   )
 }
@@ -162,7 +180,7 @@ describe('on the same engine class, bit for bit', () => {
     const fetch = async (cid: CidText) => blocks.get(cid)!
     const outcome = await replayRound(
       claim,
-      { spec, session: fakeSession(), averaging, shards, moments: 2, fetch },
+      { spec, session: fakeSession(), averaging, batches, shards, moments: 2, fetch },
       signal,
     )
     expect(outcome).toEqual(refuted('SEGMENT_MISMATCH', 0))

@@ -6,6 +6,7 @@ import { isMurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
 import type { ManifestEntry } from '../protocol/wire.ts'
+import type { BatchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
 import { type LocalState, localShape, localStateBytes, unpackLocalState } from './local-state.ts'
@@ -25,9 +26,10 @@ export interface Claim {
 }
 
 export interface ReplayDependencies {
-  readonly spec: Pick<RunSpec, 'train' | 'model' | 'audit'>
+  readonly spec: Pick<RunSpec, 'train' | 'audit'>
   readonly session: TrainingSession
   readonly averaging: Averaging
+  readonly batches: BatchSource
   readonly shards: readonly Uint8Array[]
   readonly moments: number
   /** Fetches a block that the worker must be able to serve. */
@@ -70,7 +72,7 @@ export async function replayRound(
   dependencies: ReplayDependencies,
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { spec, session, averaging, shards } = dependencies
+  const { spec, session, averaging, batches, shards } = dependencies
   const { entry, round, slot, steps, theta } = claim
   const refuted = (code: Outcome['code'], segment: number | null = null): Outcome => ({
     outcome: code === 'STATE_UNAVAILABLE' ? 'unavailable' : 'refuted',
@@ -91,7 +93,7 @@ export async function replayRound(
   let replayed: RoundOutputs
   try {
     replayed = await trainRound(
-      { spec, session, averaging, round, slot, steps, shards, theta, local, localDigest },
+      { spec, session, averaging, batches, round, slot, steps, shards, theta, local, localDigest },
       signal,
     )
   } catch (error) {

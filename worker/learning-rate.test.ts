@@ -34,6 +34,8 @@ test('ends at the final share of the peak, and stays there', () => {
 
 test('every rate is a positive f32, and none rises after the warm-up', () => {
   const schedule = fc.record({
+    schedule: fc.constantFrom('cosine' as const, 'linear' as const, 'wsd' as const, 'constant' as const),
+    decayShare: fc.double({ min: 0, max: 1, noNaN: true }),
     learningRate: fc.double({ min: 1e-6, max: 1, noNaN: true }),
     warmupSteps: fc.nat(50),
   })
@@ -47,4 +49,27 @@ test('every rate is a positive f32, and none rises after the warm-up', () => {
       if (step >= of.warmupSteps) expect(learningRateAt(of, step + 1)).toBeLessThanOrEqual(rate)
     }),
   )
+})
+
+test('linear: a straight line from the peak to the final share', () => {
+  const of = { ...train, schedule: 'linear' as const }
+  expect(learningRateAt(of, 20)).toBe(Math.fround(3e-3))
+  expect(learningRateAt(of, (20 + total) / 2)).toBeCloseTo(3e-3 * 0.55, 9)
+  expect(learningRateAt(of, total)).toBe(Math.fround(3e-4))
+  expect(learningRateAt(of, total + 1)).toBe(Math.fround(3e-4))
+})
+
+test('wsd: warm-up, the peak, then a straight line over the last share of the steps', () => {
+  const of = { ...train, schedule: 'wsd' as const, decayShare: 0.25 }
+  for (const step of [20, total / 2, total * 0.75]) expect(learningRateAt(of, step)).toBe(Math.fround(3e-3))
+  expect(learningRateAt(of, total * 0.875)).toBeCloseTo(3e-3 * 0.55, 9)
+  expect(learningRateAt(of, total)).toBe(Math.fround(3e-4))
+  // A share longer than what the warm-up leaves begins behind it; none at all ends on the peak.
+  expect(learningRateAt({ ...of, decayShare: 1 }, 20)).toBe(Math.fround(3e-3))
+  expect(learningRateAt({ ...of, decayShare: 0 }, total)).toBe(Math.fround(3e-3))
+})
+
+test('constant: the peak, whatever the final share is', () => {
+  const of = { ...train, schedule: 'constant' as const }
+  for (const step of [20, total, total * 2]) expect(learningRateAt(of, step)).toBe(Math.fround(3e-3))
 })

@@ -1,23 +1,52 @@
 import type { TrainSection } from '../protocol/run-spec.ts'
 
+/** What of the train section decides the rate. */
+export type Schedule = Pick<
+  TrainSection,
+  | 'learningRate'
+  | 'warmupSteps'
+  | 'finalLearningRate'
+  | 'schedule'
+  | 'decayShare'
+  | 'innerSteps'
+  | 'roundsPerEpoch'
+  | 'epochs'
+>
+
 /**
- * Inner learning rate at global inner step `step` (0-based): linear warm-up, then half a cosine down to
- * `finalLearningRate` of the peak. The cosine is a Taylor polynomial in plain arithmetic, so that the rate has the
- * same bits on every host (Math.cos is implementation-defined); its error is below 1e-9.
+ * Inner learning rate at global inner step `step` (0-based): linear warm-up to the peak, then by `schedule` down to
+ * `finalLearningRate` of it. `wsd` keeps the peak until the last `decayShare` of the run's steps and falls in a straight
+ * line from there (Hu et al., arXiv 2404.06395); `constant` keeps it. Plain arithmetic, so that the rate has the same
+ * bits on every host.
  */
-export function learningRateAt(
-  train: Omit<TrainSection, 'optimizer' | 'muonMomentum'>,
-  step: number,
-): number {
+export function learningRateAt(train: Schedule, step: number): number {
   const { learningRate, warmupSteps, finalLearningRate } = train
-  const total = train.innerSteps * train.roundsPerEpoch * train.epochs
   if (step < warmupSteps) return Math.fround((learningRate * (step + 1)) / warmupSteps)
-  const progress = Math.min(1, (step - warmupSteps) / Math.max(1, total - warmupSteps))
-  const cosine = halfCosine(progress)
-  return Math.fround(learningRate * (finalLearningRate + (1 - finalLearningRate) * cosine))
+  return Math.fround(learningRate * (finalLearningRate + (1 - finalLearningRate) * above(train, step)))
 }
 
-/** (1 + cos πx) / 2 for x in [0, 1], by symmetry about 1/2: cos is only evaluated on [0, π/2]. */
+/** What is left of the way from the peak (1) down to the final rate (0), after the warm-up. */
+function above({ schedule, decayShare, warmupSteps, ...train }: Schedule, step: number): number {
+  const total = train.innerSteps * train.roundsPerEpoch * train.epochs
+  const since = (start: number) => Math.min(1, Math.max(0, step - start) / Math.max(1, total - start))
+  switch (schedule) {
+    case 'cosine':
+      return halfCosine(since(warmupSteps))
+    case 'linear':
+      return 1 - since(warmupSteps)
+    case 'wsd':
+      return 1 - since(Math.max(warmupSteps, total * (1 - decayShare)))
+    case 'constant':
+      return 1
+    default:
+      return schedule satisfies never
+  }
+}
+
+/**
+ * (1 + cos πx) / 2 for x in [0, 1], by symmetry about 1/2: cos is only evaluated on [0, π/2], as a Taylor polynomial,
+ * because Math.cos is implementation-defined; its error is below 1e-9.
+ */
 function halfCosine(x: number): number {
   return x <= 0.5 ? (1 + cosine(Math.PI * x)) / 2 : (1 - cosine(Math.PI * (1 - x))) / 2
 }

@@ -48,11 +48,12 @@ function trainerOf() {
   }) as typeof trainRound
   const trainer = new RoundTrainer({
     context: {
-      spec: { train: { batch: 1, seed: 0 }, model: { context: 1 } },
-      data: { shards: [{ cid: cidOf('shard'), tokens: 1 }] },
+      spec: { train: { seed: 0 } },
+      batches: { tokensPerStep: 1 },
+      data: { format: { kind: 'bytes' }, shards: [{ cid: cidOf('shard'), count: 1 }] },
     } as unknown as RunContext,
     session: { close: async () => {} } as unknown as TrainingSession,
-    blocks: { fetch: async () => new Uint8Array(), keep: async () => {} } as unknown as RunBlocks,
+    blocks: { fetch: async () => new Uint8Array(1), keep: async () => {} } as unknown as RunBlocks,
     randomSalt: () => hashOf('salt'),
     now: () => nowMs,
     train,

@@ -135,7 +135,7 @@ export class RoundTrainer {
 
   #run({ round, place, base, held }: TrainingJob, workOf: () => Work): Promise<RoundTraining> {
     const { context, session, blocks, randomSalt, now, train = trainRound } = this.#dependencies
-    const { spec, averaging } = context
+    const { spec, averaging, batches } = context
     const run = async (): Promise<RoundTraining> => {
       const work = workOf()
       const { signal } = work.controller
@@ -147,11 +147,15 @@ export class RoundTrainer {
       )
       const { slot, steps } = place
       const { local, digest } = held
-      const inputs = { ...{ spec, session, averaging, round, slot, steps, shards }, theta: base, local }
+      const inputs = {
+        ...{ spec, session, averaging, batches, round, slot, steps, shards },
+        theta: base,
+        local,
+      }
       const started = now()
       const output = await train({ ...inputs, localDigest: digest }, signal, ({ step, lossNats }) => {
         work.computedMs = now() - started
-        const tokens = step * spec.train.batch * spec.model.context
+        const tokens = step * batches.tokensPerStep
         work.progress = { step, lossNats, tokensPerSecond: (1000 * tokens) / Math.max(1, work.computedMs) }
       })
       work.computedMs = now() - started

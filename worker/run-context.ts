@@ -1,11 +1,15 @@
 import { type Averaging, averagingOf } from '../aggregation/averaging.ts'
+import { frozenSpans } from '../program/frozen.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
+import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
 import { maxMetadataBlockBytes, maxProgramBytes, maxShardBytes } from '../protocol/limits.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { assignedShards } from './data/assignment.ts'
-import { type DataManifest, parseDataManifest } from './data/manifest.ts'
+import { type BatchSource, batchSource } from './data/batch-source.ts'
+import { itemBytes } from './data/format.ts'
+import { type DataManifest, parseDataManifest, type ShardEntry } from './data/manifest.ts'
 
 /** Fetches a block by CID from wherever it can be had; verified. */
 export type Fetch = (cid: CidText, maxBytes: number) => Promise<Uint8Array>
@@ -17,21 +21,23 @@ export interface RunContext {
   readonly model: RunModel
   readonly trainingProgram: Uint8Array
   readonly data: DataManifest
+  readonly batches: BatchSource
   readonly averaging: Averaging
 }
 
-/** Loads a run by its CID: spec, training program (checked against the allow-list), data manifest. */
+/**
+ * Loads a run by its CID: spec, training program (checked against the allow-list), data manifest.
+ * @throws MurmurError DATA_MISFIT when program and data do not belong together, and what decoding each throws.
+ */
 export async function loadRunContext(run: RunId, fetch: Fetch): Promise<RunContext> {
   const spec = decodeRunSpec(await fetch(cidText(run), maxMetadataBlockBytes))
   const trainingProgram = await fetch(spec.programs.training, maxProgramBytes)
   const data = parseDataManifest(await fetch(spec.data, maxMetadataBlockBytes))
+  const model = readRunModel(trainingProgram)
+  const batches = batchSource(data.format, model)
   return {
-    run,
-    spec,
-    model: readRunModel(trainingProgram),
-    trainingProgram,
-    data,
-    averaging: averagingOf(spec),
+    ...{ run, spec, model, trainingProgram, data, batches },
+    averaging: averagingOf(spec, frozenSpans(model.table)),
   }
 }
 
@@ -47,7 +53,34 @@ export async function fetchShards(
     slot: place.slot,
     shardCount: data.shards.length,
   })
-  return await Promise.all(indices.map((index) => fetch(data.shards[index]!.cid, maxShardBytes)))
+  return await fetchAll(
+    data,
+    indices.map((index) => data.shards[index]!),
+    fetch,
+  )
+}
+
+/** The shards that are only ever evaluated on. */
+export const fetchHeldOut = ({ data }: Pick<RunContext, 'data'>, fetch: Fetch): Promise<Uint8Array[]> =>
+  fetchAll(data, data.heldOut, fetch)
+
+/** @throws MurmurError DATA_MANIFEST_MALFORMED: a shard is not as long as the manifest says. */
+function fetchAll(
+  { format }: DataManifest,
+  entries: readonly ShardEntry[],
+  fetch: Fetch,
+): Promise<Uint8Array[]> {
+  return Promise.all(
+    entries.map(async ({ cid, count }) => {
+      const shard = await fetch(cid, maxShardBytes)
+      if (shard.length === count * itemBytes(format)) return shard
+      throw new MurmurError('DATA_MANIFEST_MALFORMED', {
+        message: `a shard has ${shard.length} bytes, its manifest says ${count} items of ${itemBytes(format)}`,
+        next: 'submit the run again; its data manifest was written by other software',
+        exit: 'verification',
+      })
+    }),
+  )
 }
 
 /** The run id of a spec's bytes. */

@@ -5,19 +5,20 @@ import type { Hash } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
 import { type LocalState, packLocalState } from '../verification/local-state.ts'
 import { boundaryHash, segmentEnd } from '../verification/trace.ts'
-import { batchAt } from './data/batches.ts'
+import type { BatchSource } from './data/batch-source.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import { learningRateAt } from './learning-rate.ts'
 
 /** Everything that decides what a round of training yields. Equal inputs on an equal engine give equal bytes. */
 export interface RoundInputs {
-  readonly spec: Pick<RunSpec, 'train' | 'model' | 'audit'>
+  readonly spec: Pick<RunSpec, 'train' | 'audit'>
   readonly session: TrainingSession
   readonly averaging: Averaging
   readonly round: number
   readonly slot: number
   /** Inner steps asked of this worker: at most `train.innerSteps`. */
   readonly steps: number
+  readonly batches: BatchSource
   /** The shards assigned to the slot, in assignment order. */
   readonly shards: readonly Uint8Array[]
   /** What the round's workers start from, N values: θ at its start, or with eager updates at the start of the one before. */
@@ -35,7 +36,7 @@ export interface RoundOutputs {
   readonly localBlock: Uint8Array
   readonly trace: readonly Hash[]
   readonly tokens: number
-  /** Mean training loss over the round's inner steps, nats a token. */
+  /** Mean training loss over the round's inner steps: nats a token or row, or a squared error. */
   readonly lossNats: number
   /** β e + Δ before compression is not kept; its replayed twin is compared through these (verification/replay.ts). */
   readonly delta: Float32Array
@@ -56,9 +57,8 @@ export async function trainRound(
   signal: AbortSignal,
   onStep: (progress: StepProgress) => void = () => {},
 ): Promise<RoundOutputs> {
-  const { spec, session, averaging, round, slot, steps, shards, theta, local, localDigest } = inputs
-  const { innerSteps, seed, batch } = spec.train
-  const { context } = spec.model
+  const { spec, session, averaging, round, slot, steps, batches, shards, theta, local, localDigest } = inputs
+  const { innerSteps, seed } = spec.train
   const { segments } = spec.audit
   const trace: Hash[] = [localDigest]
   let lossSum = 0
@@ -66,9 +66,7 @@ export async function trainRound(
   for (let step = 0; step < steps; step++) {
     signal.throwIfAborted()
     const learningRate = learningRateAt(spec.train, round * innerSteps + step)
-    const { lossNats } = await session.step(batchAt({ seed, round, slot, step, batch, context }, shards), {
-      learningRate,
-    })
+    const { lossNats } = await session.step(batches.at({ seed, round, slot, step }, shards), { learningRate })
     lossSum += lossNats
     onStep({ step: step + 1, lossNats })
     if (step + 1 === segmentEnd(trace.length - 1, segments, steps)) {
@@ -86,7 +84,7 @@ export async function trainRound(
     local: next,
     localBlock,
     trace,
-    tokens: steps * batch * context,
+    tokens: steps * batches.tokensPerStep,
     lossNats: lossSum / steps,
     delta,
   }

@@ -2,6 +2,7 @@ import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
 import { trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
 import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
+import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -356,6 +357,14 @@ function rebuildRun(
   signal: AbortSignal,
 ): Promise<Rebuilt> {
   const { run, spec, model, averaging } = context
+  const fetch = async (cid: CidText, maxBytes: number) => {
+    const own = await blocks.get(cid)
+    if (own !== undefined) return own
+    const timed = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
+    const bytes = await network.fetchBlock(peers(), cid, { signal: timed, maxBytes })
+    await blocks.put(cid, bytes)
+    return bytes
+  }
   return rebuild(
     newest,
     {
@@ -363,17 +372,10 @@ function rebuildRun(
       heads,
       parameterCount: model.parameterCount,
       averaging,
-      initialWeights: () => model.initialWeights(spec.train.seed),
+      initialWeights: () => startingWeights(spec, model, fetch),
     },
     {
-      fetch: async (cid, maxBytes) => {
-        const own = await blocks.get(cid)
-        if (own !== undefined) return own
-        const timed = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
-        const bytes = await network.fetchBlock(peers(), cid, { signal: timed, maxBytes })
-        await blocks.put(cid, bytes)
-        return bytes
-      },
+      fetch,
       readCheckpoint: (cid) => readCheckpoint(cid, signal),
       verify: (...of) => network.verify(...of),
     },

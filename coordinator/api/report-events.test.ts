@@ -119,6 +119,22 @@ test('audits, settlement, checkpoints, evaluations: each once', () => {
   ])
 })
 
+test('an evaluation of a classification tells the accuracy too', () => {
+  const before = { before: null, after: null }
+  const fresh = runReport('digits', { task: 'classification', heldOutAccuracy: before })
+  const measured = {
+    heldOutLossNats: { before: 2.5, after: null },
+    heldOutAccuracy: { before: 0.125, after: null },
+  }
+  const [, told] = story(fresh, runReport('digits', { task: 'classification', ...measured }))
+  expect(told).toMatchObject([
+    {
+      text: 'held-out loss 2.500, accuracy 12.50 % after 0 rounds',
+      data: { step: 0, heldOutLossNats: 2.5, heldOutAccuracy: 0.125 },
+    },
+  ])
+})
+
 test('notes that are new, also when the oldest have been dropped', () => {
   const note = (at: number) => ({ at, code: 'NOTE', text: `at ${at}` })
   const with_ = (...at: number[]) => runReport('moby', { notes: at.map(note) })

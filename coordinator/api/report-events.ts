@@ -121,6 +121,37 @@ function workerEvents(before: RunReport | undefined, after: RunReport): readonly
   })
 }
 
+interface Evaluated {
+  /** Rounds done. */
+  readonly step: number
+  readonly lossNats: number | null
+  readonly accuracy: number | null
+}
+
+/** Before the first round, at each checkpoint, and at the end where that is none. */
+function evaluationsOf({ heldOutLossNats, heldOutAccuracy, checkpoints, round }: RunReport): Evaluated[] {
+  const told: Evaluated[] = [
+    { step: 0, lossNats: heldOutLossNats.before, accuracy: heldOutAccuracy.before },
+    ...checkpoints.map((checkpoint) => ({
+      step: checkpoint.round + 1,
+      lossNats: checkpoint.heldOutLossNats,
+      accuracy: checkpoint.heldOutAccuracy,
+    })),
+  ]
+  // The end of a run between two checkpoints; at one, the same figure has been told.
+  if (!checkpoints.some((checkpoint) => checkpoint.round + 1 === round))
+    told.push({ step: round, lossNats: heldOutLossNats.after, accuracy: heldOutAccuracy.after })
+  return told
+}
+
+function newEvaluations(before: RunReport | undefined, after: RunReport) {
+  const past = before === undefined ? [] : evaluationsOf(before)
+  return evaluationsOf(after).flatMap(({ step, lossNats, accuracy }) => {
+    const known = past.some((each) => each.step === step && each.lossNats === lossNats)
+    return lossNats === null || known ? [] : [{ step, lossNats, accuracy }]
+  })
+}
+
 function historyEvents(before: RunReport | undefined, after: RunReport): readonly NewEvent[] {
   const place = { run: after.run, worker: null } as const
   const events: NewEvent[] = []
@@ -128,28 +159,18 @@ function historyEvents(before: RunReport | undefined, after: RunReport): readonl
     const { epoch, round, cid } = checkpoint
     events.push({ ...place, kind: 'checkpoint', round, code: 'CHECKPOINT', text: cid, data: { epoch, cid } })
   }
-  const evaluations: [number, number | null, number | null | undefined][] = [
-    [0, after.heldOutLossNats.before, before?.heldOutLossNats.before],
-    ...after.checkpoints.map(
-      ({ round, heldOutLossNats }, index): [number, number | null, number | null | undefined] => [
-        round + 1,
-        heldOutLossNats,
-        before?.checkpoints[index]?.heldOutLossNats,
-      ],
-    ),
-  ]
-  // The end of a run between two checkpoints; at one, the same figure has been told.
-  if (!after.checkpoints.some(({ round }) => round + 1 === after.round))
-    evaluations.push([after.round, after.heldOutLossNats.after, before?.heldOutLossNats.after])
-  for (const [step, loss, past] of evaluations) {
-    if (loss === null || loss === past) continue
+  for (const { step, lossNats, accuracy } of newEvaluations(before, after)) {
+    const right = accuracy === null ? '' : `, accuracy ${(100 * accuracy).toFixed(2)} %`
     events.push({
       ...place,
       kind: 'evaluation',
       round: null,
       code: 'EVALUATION',
-      text: `held-out loss ${loss.toFixed(3)} after ${step} rounds`,
-      data: { step, heldOutLossNats: loss },
+      text: `held-out loss ${lossNats.toFixed(3)}${right} after ${step} rounds`,
+      data: {
+        ...{ step, heldOutLossNats: lossNats },
+        ...(accuracy === null ? {} : { heldOutAccuracy: accuracy }),
+      },
     })
   }
   for (const epoch of after.epochs) {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { taskKinds } from '../../protocol/tasks.ts'
 
 /*
  * protocol/report.ts as schemas: the OpenAPI document is made of them, and a test reads real answers with them. They
@@ -8,6 +9,7 @@ import { z } from 'zod'
 const list = <T extends z.ZodType>(item: T) => z.array(item).readonly()
 const count = z.number().int().min(0)
 const nats = z.number().nullable()
+const share = z.number().min(0).max(1).nullable()
 const wei = z.string().regex(/^\d+$/).describe('Token base units, decimal')
 const cid = z.string().describe('CIDv1, base32')
 const hash = z.string().describe('32 bytes, 0x-prefixed hex')
@@ -134,7 +136,7 @@ export const epochReport = z
   .meta({ id: 'EpochReport' })
 
 export const checkpointReport = z
-  .object({ epoch: count, round: count, cid, heldOutLossNats: nats })
+  .object({ epoch: count, round: count, cid, heldOutLossNats: nats, heldOutAccuracy: share })
   .meta({ id: 'CheckpointReport' })
 
 export const escrowReport = z
@@ -179,6 +181,7 @@ export const runReport = z
   .object({
     run: cid,
     name: z.string(),
+    task: z.enum(taskKinds),
     phase: runPhase,
     pending: z.string().nullable(),
     error: z.object({ code: z.string(), message: z.string(), next: z.string() }).nullable(),
@@ -192,6 +195,7 @@ export const runReport = z
     parameterCount: count,
     tokensPerRound: count,
     heldOutLossNats: z.object({ before: nats, after: nats }),
+    heldOutAccuracy: z.object({ before: share, after: share }),
     samples: z.object({ before: z.string().nullable(), after: z.string().nullable() }),
     workers: list(workerReport),
     rounds: list(roundReport),

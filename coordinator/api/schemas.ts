@@ -76,6 +76,7 @@ export const metricLine = z
     epoch: z.int().optional(),
     trainLossNats: z.number().nullable().optional(),
     heldOutLossNats: z.number().optional(),
+    heldOutAccuracy: z.number().optional(),
     tokens: z.int().optional(),
     tokensPerSecond: z.number().optional(),
     seconds: z.number().optional(),

@@ -1,6 +1,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { expect, test, vi } from 'vitest'
+import { writeWeightsFile } from '../../checkpoints/weights-file.ts'
 import { contentId } from '../../protocol/content-id.ts'
 import { type CidText, cidText, runId } from '../../protocol/ids.ts'
 import type { BlockStore } from '../../protocol/ports.ts'
@@ -48,15 +49,19 @@ function leaderBlocks() {
   return { held, put, shards, data, programs }
 }
 
-test('a submitted run brings its spec, programs, data manifest and shards', async () => {
+test('a submitted run brings its spec, programs, data manifest, shards and initial weights', async () => {
   const leader = leaderBlocks()
   const { data, programs } = leader
+  const theta = Float32Array.from({ length: 600_000 }, (_, index) => index)
+  const weights = await writeWeightsFile(theta, [{ name: 'w', shape: [600_000], offset: 0 }])
+  for (const [cid, block] of weights.blocks) leader.held.set(cid, block)
   const spec = {
     version: 1,
     name: 'run',
     nonce: '00'.repeat(16),
     programs,
     data,
+    init: { weights: weights.cid },
     ...Object.fromEntries(Object.entries(sections).map(([name, schema]) => [name, schema.parse({})])),
     reward: null,
   } as unknown as RunSpec
@@ -77,10 +82,11 @@ test('a submitted run brings its spec, programs, data manifest and shards', asyn
   mirror.offer(record)
   await mirror.idle()
   expect([...blocks.held.keys()].sort()).toEqual([...leader.held.keys()].sort())
-  expect(mirror.progress).toEqual({ done: 8, waiting: 0, missing: 0 })
+  expect(weights.blocks.size).toBe(4)
+  expect(mirror.progress).toEqual({ done: 9, waiting: 0, missing: 0 })
   mirror.offer(record)
   await mirror.idle()
-  expect(fetched).toHaveLength(8)
+  expect(fetched).toHaveLength(12)
 })
 
 test('few blocks at once, and of checkpoints that wait only the newest', async () => {

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FetchBlock } from '../../checkpoints/fetch.ts'
+import { weightsParts } from '../../checkpoints/weights-file.ts'
 import { matchesCid } from '../../protocol/content-id.ts'
 import { errorText, MurmurError } from '../../protocol/errors.ts'
 import type { CidText, RunId } from '../../protocol/ids.ts'
+import { maxStateBlockBytes } from '../../protocol/limits.ts'
 import type { BlockStore } from '../../protocol/ports.ts'
 import { type BlockNeed, needsOf, needsWithin } from './needs.ts'
 import type { HeadRecord } from './record.ts'
@@ -123,13 +125,20 @@ export class Mirror {
       await fetchCheckpoint(need.cid, signal)
       return []
     }
-    if (need.kind === 'block' && (await blocks.has(need.cid))) return []
-    let bytes = await blocks.get(need.cid)
-    if (bytes === undefined) {
-      bytes = await fetch(need.cid, need.maxBytes, signal)
-      if (bytes.length > need.maxBytes || !matchesCid(need.cid, bytes)) throw mismatch(need.cid)
-      await blocks.put(need.cid, bytes)
+    const bring = async (cid: CidText, maxBytes: number): Promise<Uint8Array> => {
+      const own = await blocks.get(cid)
+      if (own !== undefined) return own
+      const bytes = await fetch(cid, maxBytes, signal)
+      if (bytes.length > maxBytes || !matchesCid(cid, bytes)) throw mismatch(cid)
+      await blocks.put(cid, bytes)
+      return bytes
     }
+    if (need.kind === 'weights') {
+      for await (const _ of weightsParts(need.cid, maxStateBlockBytes, bring)) signal.throwIfAborted()
+      return []
+    }
+    if (need.kind === 'block' && (await blocks.has(need.cid))) return []
+    const bytes = await bring(need.cid, need.maxBytes)
     if (need.kind === 'report') await keepReport(need.run, bytes)
     return needsWithin(need, bytes)
   }

@@ -11,13 +11,15 @@ import {
 import { decodeRunSpec } from '../../protocol/run-spec.ts'
 import type { HeadRecord } from './record.ts'
 
-/** A block that a head must have to lead a run, or a checkpoint with all blocks of its file. */
+/** A block that a head must have to lead a run, or a file with all of its blocks. */
 export type BlockNeed =
   | { readonly kind: 'block'; readonly cid: CidText; readonly maxBytes: number }
   /** Its programs and its data are needed too. */
   | { readonly kind: 'spec'; readonly cid: CidText; readonly maxBytes: number }
   /** Its shards are needed too. */
   | { readonly kind: 'data'; readonly cid: CidText; readonly maxBytes: number }
+  /** All blocks of the file that a run starts from. */
+  | { readonly kind: 'weights'; readonly cid: CidText }
   /** What a run that is over came to. */
   | { readonly kind: 'report'; readonly run: RunId; readonly cid: CidText; readonly maxBytes: number }
   /** A newer one of the same run takes its place. */
@@ -66,9 +68,11 @@ export function needsOf(record: HeadRecord): readonly BlockNeed[] {
  */
 export function needsWithin(need: BlockNeed, bytes: Uint8Array): readonly BlockNeed[] {
   if (need.kind === 'spec') {
-    const { programs, data } = decodeRunSpec(bytes)
+    const { programs, data, init } = decodeRunSpec(bytes)
+    const weights: BlockNeed[] = init === null ? [] : [{ kind: 'weights', cid: init.weights }]
     return [
       ...Object.values(programs).map((cid) => block(cid, maxProgramBytes)),
+      ...weights,
       { kind: 'data', cid: data, maxBytes: maxMetadataBlockBytes },
     ]
   }

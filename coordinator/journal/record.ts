@@ -92,6 +92,8 @@ const schema = z.discriminatedUnion('kind', [
     what: text(64),
     epoch: count.nullable(),
     lossNats: finite.nullable(),
+    /** Of a classification; absent in records from before there was any. */
+    accuracy: finite.nullable().optional(),
     text: text(65_536).nullable(),
   }),
   /** The run is over: its other records may go. Null where its report is kept nowhere, or is too long for a block. */

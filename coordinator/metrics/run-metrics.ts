@@ -136,6 +136,7 @@ function scalarsOf(line: MetricLine): ReadonlyMap<string, number> {
   const named: readonly (readonly [string, number | null | undefined])[] = [
     ['loss/train', line.trainLossNats],
     ['loss/held_out', line.heldOutLossNats],
+    ['accuracy/held_out', line.heldOutAccuracy],
     ['throughput/tokens_per_second', line.tokensPerSecond],
     ['throughput/tokens', line.tokens],
     ['network/bytes', line.bytes],

@@ -1,8 +1,11 @@
-import { averagingOf } from '../../aggregation/averaging.ts'
+import { averagingOf, checkAveraging } from '../../aggregation/averaging.ts'
+import { type ExpectedGap, expectedGap } from '../../aggregation/expected-gap.ts'
 import { gptParameterCount } from '../../program/memory.ts'
 import { defaultModel } from '../../program/model-spec.ts'
+import { operationsPerToken } from '../../program/operations.ts'
 import { lineProbeBytes } from '../../protocol/limits.ts'
 import type { RunFile } from '../../protocol/run-spec.ts'
+import type { TaskKind } from '../../protocol/tasks.ts'
 import { localShape, localStateBytes } from '../../verification/local-state.ts'
 import { candidate, feasibility } from './feasibility.ts'
 import { shortfall, unfit } from './fit.ts'
@@ -22,6 +25,11 @@ import type { NodeView } from './views.ts'
 export interface PlanInput {
   readonly file: RunFile
   readonly parameterCount: number
+  readonly task: TaskKind
+  /** Tokens of text in a worker's batch, or its rows. */
+  readonly tokensPerStep: number
+  /** Arithmetic of a training step for each of them. */
+  readonly operationsPerToken: number
   /** Flat optimizer vectors of N values. */
   readonly moments: number
   /** What training takes on a worker's device. */
@@ -51,6 +59,7 @@ export interface PlanNode {
 
 export interface Plan {
   readonly name: string
+  readonly task: TaskKind
   readonly parameterCount: number
   /** For how many workers the figures are: those chosen, or `workers.min` where nobody is there to choose from. */
   readonly workers: number
@@ -65,6 +74,8 @@ export interface Plan {
   readonly total: Traffic
   /** Bytes of fp32 ring all-reduce after every inner step over ours, a round. Null for one worker. */
   readonly ratioToRingAllReduce: number | null
+  /** What such averaging cost in loss where it was measured; null where nothing comparable was. */
+  readonly expectedGap: ExpectedGap | null
   /** θ in fp32: what each of `epochs` checkpoints takes on a node's disk, less the header. */
   readonly checkpointBytes: number
   readonly memoryBytesPerWorker: number
@@ -88,10 +99,14 @@ export interface PlanTime {
 /** Commit window, reveal window and manifest wait for the slowest answer about this often. */
 const answersPerRound = 6
 
-/** What a run takes, from the nodes that are there. Pure. */
+/**
+ * What a run takes, from the nodes that are there. Pure.
+ * @throws MurmurError AVERAGING_INVALID, as submitting it would.
+ */
 export function planRun(input: PlanInput): Plan {
-  const { file, parameterCount, programMemoryBytes, nodes } = input
-  const { train, model, workers, audit } = file
+  const { file, parameterCount, programMemoryBytes, nodes, tokensPerStep } = input
+  const { train, workers, audit } = file
+  checkAveraging(file, parameterCount)
   const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
   const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
   const members = chosen.length > 0 ? chosen.length : workers.min
@@ -103,7 +118,6 @@ export function planRun(input: PlanInput): Plan {
   const stepsPerRound =
     chosen.length > 0 ? [...steps.values()].reduce((sum, n) => sum + n, 0) : members * train.innerSteps
   const rounds = train.roundsPerEpoch * train.epochs
-  const tokensPerStep = train.batch * model.context
   const contribution = contributionBytes(file.averaging, parameterCount)
   const perWorkerRound = roundTraffic(members, contribution, roundMessages(members, audit.segments))
   const perWorker = wholeRun(input, members, perWorkerRound)
@@ -112,6 +126,7 @@ export function planRun(input: PlanInput): Plan {
     chosen.length === 0 ? null : timeOf(chosen, ofChosen, steps, tokensPerStep, perWorkerRound, rounds)
   return {
     name: file.name,
+    task: input.task,
     parameterCount,
     workers: members,
     rounds,
@@ -128,6 +143,7 @@ export function planRun(input: PlanInput): Plan {
     total: { upBytes: members * perWorker.upBytes, downBytes: members * perWorker.downBytes },
     ratioToRingAllReduce:
       members < 2 ? null : ringAllReduceBytes(members, parameterCount, stepsPerRound / members) / moved,
+    expectedGap: gapOf(input, members),
     checkpointBytes: 4 * parameterCount,
     memoryBytesPerWorker: programMemoryBytes,
     time,
@@ -138,6 +154,14 @@ export function planRun(input: PlanInput): Plan {
     pending: feasible.kind === 'fits' || nodes === null ? null : feasible.pending,
     warnings: warningsOf(file, time, perWorkerRound),
   }
+}
+
+function gapOf({ file, parameterCount, task }: PlanInput, workers: number): ExpectedGap | null {
+  const { data, train, averaging } = file
+  const { innerSteps, optimizer } = train
+  const steps = innerSteps * train.roundsPerEpoch * train.epochs
+  const split = data.split ?? 'shuffled'
+  return expectedGap({ task, split, parameterCount, workers, steps, innerSteps, optimizer, averaging })
 }
 
 function wholeRun(
@@ -227,17 +251,14 @@ function warningsOf({ timing }: RunFile, time: PlanTime | null, { downBytes }: T
  * Tokens a second that a node should reach: on the reference program, scaled by the arithmetic a token takes there and
  * here; else as it was measured in whatever it trained last.
  */
-function expectedSpeed({ devices, tokensPerSecond }: NodeView, { file, parameterCount }: PlanInput): number {
+function expectedSpeed(
+  { devices, tokensPerSecond }: NodeView,
+  { file, operationsPerToken: here }: PlanInput,
+): number {
   const { device } = file.resources
   const usable = devices.filter(({ kind }) => device === 'any' || kind === device)
   const reference = Math.max(0, ...usable.map((each) => each.tokensPerSecond))
   if (reference === 0) return tokensPerSecond
   const there = operationsPerToken(defaultModel, gptParameterCount(defaultModel))
-  return (reference * there) / operationsPerToken(file.model, parameterCount)
+  return (reference * there) / here
 }
-
-/** 6N + 12 · layers · width · context (Chowdhery et al., "PaLM", arXiv 2204.02311, appendix B). */
-const operationsPerToken = (
-  { layers, width, context }: { readonly layers: number; readonly width: number; readonly context: number },
-  parameterCount: number,
-): number => 6 * parameterCount + 12 * layers * width * context

@@ -90,7 +90,8 @@ function readModel({ graph, metadata_props }: ModelMessage): OnnxModel {
     initializers: graph.initializer.map(({ name, data_type, dims, raw_data }) => ({
       name: name ?? '',
       type: readElementType(data_type),
-      shape: readShape(dims),
+      // An empty list of sizes is what a Reshape to a scalar takes.
+      shape: data_type === elementTypes.int64 && String(dims) === '0' ? dims : readShape(dims),
       bytes: raw_data ?? new Uint8Array(),
     })),
     inputs: graph.input.map(readValueInfo),

@@ -14,6 +14,7 @@ import {
   unbroadcast,
   type Value,
 } from './operator.ts'
+import { canUnfold, unfoldedWeightGradient } from './unfolded-gradient.ts'
 import {
   adjointAttributes,
   extent,
@@ -59,7 +60,8 @@ const swapFirstTwo = (graph: GraphWriter, x: Value): Value =>
 
 /**
  * ∂loss/∂w of a convolution that reads `read` [N, G·C, …] in windows and writes `written` [N, M, …], of shape
- * [M, C, kernel]: itself a convolution, of the images as channels, in which stride and dilation change places.
+ * [M, C, kernel]: itself a convolution, of the images as channels, in which stride and dilation change places; where the
+ * kernel is small, products instead.
  */
 function weightGradient(
   graph: GraphWriter,
@@ -70,6 +72,10 @@ function weightGradient(
 ): Value {
   const { kernel, strides, dilations, before, after } = windows
   if (groups === 1 && isPointwise(windows)) return pointwiseWeightGradient(graph, read, written)
+  if (groups === 1 && canUnfold(windows)) {
+    const [images, gradient] = [swapFirstTwo(graph, read), swapFirstTwo(graph, written)]
+    return unfoldedWeightGradient(graph, images, gradient, windows)
+  }
   const roles = {
     kernel: written.shape.slice(2),
     strides: dilations,

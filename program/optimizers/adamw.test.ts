@@ -4,7 +4,7 @@ import { drawsAt } from '../../protocol/random.ts'
 import { createGraph } from '../graph.ts'
 import { encodeModel } from '../onnx/model-proto.ts'
 import { layOut } from '../parameter-table.ts'
-import { appendAdamW, biasCorrection, defaultAdamW } from './adamw.ts'
+import { adamW, biasCorrection, defaultAdamW } from './adamw.ts'
 
 test('bias corrections are 1 − βᵗ', () => {
   for (const step of [1, 2, 3, 10, 1000]) expect(biasCorrection(0.95, step)).toBeCloseTo(1 - 0.95 ** step, 12)
@@ -21,7 +21,7 @@ test.each([
   ])
   const graph = createGraph()
   const params = graph.input('params', 'float32', [table.count])
-  appendAdamW(graph, params, graph.input('gradient', 'float32', [table.count]), table, defaultAdamW)
+  adamW(defaultAdamW).append(graph, params, graph.input('gradient', 'float32', [table.count]), table)
   const session = await InferenceSession.create(encodeModel(graph.model(new Map())), { intraOpNumThreads: 1 })
 
   const draw = drawsAt(1, 'simulation', [0, 0])

@@ -1,16 +1,13 @@
 import { invariant } from '../../protocol/errors.ts'
 import type { Graph } from '../graph.ts'
-import { int, type Value } from '../operators/operator.ts'
+import type { Value } from '../operators/operator.ts'
 import type { ParameterTable } from '../parameter-table.ts'
+import { clipping, giveOut, type Optimizer, type OptimizerOptions } from './optimizer.ts'
 
-export interface AdamWOptions {
+export interface AdamWOptions extends OptimizerOptions {
   readonly beta1: number
   readonly beta2: number
   readonly epsilon: number
-  /** Decoupled, for the table's decayed parameters only. */
-  readonly weightDecay: number
-  /** L2 norm to which a larger gradient is scaled down (Pascanu et al., arXiv 1211.5063). */
-  readonly clipNorm: number
 }
 
 export const defaultAdamW: AdamWOptions = {
@@ -22,6 +19,7 @@ export const defaultAdamW: AdamWOptions = {
 }
 
 export const adamSlots = ['adam_m', 'adam_v'] as const
+export const adamWorkVectors = 5
 
 /**
  * 1 − βᵗ for t = steps taken, this one included. By squaring, in doubles: `Math.pow` may differ between engines,
@@ -37,24 +35,30 @@ export function biasCorrection(beta: number, step: number): number {
   return 1 - power
 }
 
-/**
- * Appends one AdamW step (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2) on flat vectors of N values, with
- * inputs `adam_m`, `adam_v`, `learning_rate`, `bias1`, `bias2` and outputs `next_params`, `next_adam_m`,
- * `next_adam_v`, `grad_norm`. Scalars are folded together first, so that the vectors are passed over as rarely as
- * possible: memory, not arithmetic, is what an optimizer costs.
- */
-export function appendAdamW(
-  graph: Graph,
-  params: Value,
-  gradient: Value,
-  table: ParameterTable,
-  options: AdamWOptions,
-): void {
-  const { m, v, scalars } = optimizerInputs(graph, table)
-  const { squares, norm, clip } = clipping(graph, gradient, options.clipNorm)
-  const next = adamStep(graph, { gradient, squares, m, v }, { ...scalars, clip }, options)
-  giveOut(graph, params, { ...next, norm }, scalars.learningRate, table, options.weightDecay)
-}
+/** AdamW (Loshchilov & Hutter, arXiv 1711.05101, algorithm 2). */
+export const adamW = (options: AdamWOptions): Optimizer => ({
+  slots: adamSlots,
+  workVectors: adamWorkVectors,
+  betas: [options.beta1, options.beta2],
+  append(graph, params, gradient, table) {
+    const { m, v, scalars } = optimizerInputs(graph, table)
+    const { squares, norm, clip } = clipping(graph, gradient, options.clipNorm)
+    const { update, nextM, nextV } = adamStep(
+      graph,
+      { gradient, squares, m, v },
+      { ...scalars, clip },
+      options,
+    )
+    const step = { update, next: adamNext(nextM, nextV), norm }
+    giveOut(graph, params, step, scalars.learningRate, table, options.weightDecay)
+  },
+})
+
+export const adamNext = (nextM: Value, nextV: Value) =>
+  [
+    ['adam_m', nextM],
+    ['adam_v', nextV],
+  ] as const
 
 /** The optimizer's vectors and scalars, fed by the engine. */
 export function optimizerInputs(graph: Graph, table: ParameterTable) {
@@ -67,16 +71,6 @@ export function optimizerInputs(graph: Graph, table: ParameterTable) {
     scalarInput('bias2'),
   ]
   return { m, v, scalars: { learningRate, bias1, bias2 } }
-}
-
-/** The gradient's squares, its norm, and the factor that clips it to `clipNorm`. */
-export function clipping(graph: Graph, gradient: Value, clipNorm: number) {
-  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
-  const { scalar } = graph
-  const squares = op('Mul', gradient, gradient)
-  const norm = op('Sqrt', graph.node('ReduceSum', [squares], { keepdims: int(0) }))
-  const clip = op('Min', scalar(1), op('Div', scalar(clipNorm), op('Add', norm, scalar(1e-12))))
-  return { squares, norm, clip }
 }
 
 /** Equal pieces of the flat vectors. */
@@ -95,7 +89,7 @@ interface AdamScalars {
 }
 
 /** The next moments, and what is taken off the parameters beside their decay. */
-export interface OptimizerStep {
+export interface AdamStep {
   readonly update: Value
   readonly nextM: Value
   readonly nextV: Value
@@ -106,7 +100,7 @@ export function adamStep(
   { gradient, squares, m, v }: AdamVectors,
   { clip, learningRate, bias1, bias2 }: AdamScalars,
   { beta1, beta2, epsilon }: AdamWOptions,
-): OptimizerStep {
+): AdamStep {
   const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
   const { scalar } = graph
 
@@ -128,38 +122,4 @@ export function adamStep(
   const rate = op('Div', op('Mul', learningRate, rootBias2), bias1)
   const denominator = op('Add', op('Sqrt', nextV), op('Mul', scalar(epsilon), rootBias2))
   return { update: op('Mul', op('Div', nextM, denominator), rate), nextM, nextV }
-}
-
-/** θ ← decayed θ − update, and the outputs that every optimizer has. */
-export function giveOut(
-  graph: Graph,
-  params: Value,
-  { update, nextM, nextV, norm }: OptimizerStep & { readonly norm: Value },
-  learningRate: Value,
-  table: ParameterTable,
-  weightDecay: number,
-): void {
-  const kept = decayed(graph, params, learningRate, table, weightDecay)
-  graph.output('next_params', graph.node('Sub', [kept, update]))
-  graph.output('next_adam_m', nextM)
-  graph.output('next_adam_v', nextV)
-  graph.output('grad_norm', norm)
-}
-
-/** θ ← θ(1 − ηλ) for the leading, decayed part. */
-function decayed(
-  graph: Graph,
-  params: Value,
-  rate: Value,
-  table: ParameterTable,
-  weightDecay: number,
-): Value {
-  const { count, decayedCount } = table
-  if (weightDecay === 0 || decayedCount === 0) return params
-  const shrink = graph.node('Sub', [graph.scalar(1), graph.node('Mul', [rate, graph.scalar(weightDecay)])])
-  const slice = (from: number, to: number) =>
-    from === 0 && to === count ? params : graph.node('Slice', [params, graph.ints([from]), graph.ints([to])])
-  const head = graph.node('Mul', [slice(0, decayedCount), shrink])
-  if (decayedCount === count) return head
-  return graph.node('Concat', [head, slice(decayedCount, count)], { axis: int(0) })
 }

@@ -6,9 +6,11 @@ import { createGraph } from '../graph.ts'
 import { encodeModel } from '../onnx/model-proto.ts'
 import { elements } from '../operators/operator.ts'
 import { layOut, type Parameter, type ParameterTable } from '../parameter-table.ts'
-import { gptParameters } from '../presets/gpt.ts'
-import { appendAdamW, biasCorrection } from './adamw.ts'
-import { appendMuon, defaultMuon, newtonSchulz, normFloor, takesMuon } from './muon.ts'
+import { gptParameters } from '../presets/gpt-parameters.ts'
+import { designOf } from '../presets/gpt-shape.ts'
+import { adamW, biasCorrection } from './adamw.ts'
+import { defaultMuon, muon, newtonSchulz, normFloor, takesMuon } from './muon.ts'
+import type { Optimizer } from './optimizer.ts'
 
 const parameter = (name: string, shape: number[], decay = true) => ({
   ...{ name, shape, decay },
@@ -29,10 +31,10 @@ type State = Record<'params' | 'adam_m' | 'adam_v', Float32Array>
 type Step = (state: State, gradient: Float32Array, step: number) => Promise<State & { norm: number }>
 const learningRate = 0.02
 
-async function optimizer(table: ParameterTable, append: typeof appendMuon | typeof appendAdamW) {
+async function optimizer(table: ParameterTable, { append }: Optimizer) {
   const graph = createGraph()
   const params = graph.input('params', 'float32', [table.count])
-  append(graph, params, graph.input('gradient', 'float32', [table.count]), table, defaultMuon)
+  append(graph, params, graph.input('gradient', 'float32', [table.count]), table)
   const session = await InferenceSession.create(encodeModel(graph.model(new Map())), { intraOpNumThreads: 1 })
   const vector = (data: Float32Array) => new Tensor('float32', data, [table.count])
   const scalar = (value: number) => new Tensor('float32', Float32Array.of(value), [])
@@ -96,7 +98,7 @@ test.each([
   ['above the clipping norm', 5],
 ])('ten steps with gradients %s match a plain twin in doubles', async (_, size) => {
   const { momentum, beta1, beta2, epsilon, weightDecay, clipNorm, stepSize } = defaultMuon
-  const ours = await optimizer(table, appendMuon)
+  const ours = await optimizer(table, muon(defaultMuon))
   let state = fresh(table.count, random(size))
   const [theta, m, v] = [[...state.params], [...state.adam_m], [...state.adam_v]]
   for (let step = 1; step <= 10; step++) {
@@ -137,7 +139,7 @@ test.each([
 
 test('a step uses all directions of a matrix alike: its singular values lie near each other', async () => {
   const one = layOut([parameter('w', [2, 2])])
-  const ours = await optimizer(one, appendMuon)
+  const ours = await optimizer(one, muon(defaultMuon))
   // Singular values 1 and 0.1; a gradient step would keep that ratio.
   const { params } = await ours.step(fresh(4), Float32Array.of(1, 0, 0, 0.1), 1)
   const [first, second] = [params[0]!, params[3]!].map((value) => -value / (learningRate * 0.2 * Math.SQRT2))
@@ -146,7 +148,7 @@ test('a step uses all directions of a matrix alike: its singular values lie near
 })
 
 test('a matrix without a gradient stays as it is, but for its decay', async () => {
-  const ours = await optimizer(table, appendMuon)
+  const ours = await optimizer(table, muon(defaultMuon))
   const start = random(1)
   const out = await ours.step(fresh(table.count, start), new Float32Array(table.count), 1)
   const kept = 1 - learningRate * defaultMuon.weightDecay
@@ -157,7 +159,10 @@ test('a matrix without a gradient stays as it is, but for its decay', async () =
 
 test('without hidden matrices it is AdamW', async () => {
   const plain = layOut([parameter('token_embedding', [6, 3]), parameter('bias', [5], false)])
-  const [ours, theirs] = [await optimizer(plain, appendMuon), await optimizer(plain, appendAdamW)]
+  const [ours, theirs] = [
+    await optimizer(plain, muon(defaultMuon)),
+    await optimizer(plain, adamW(defaultMuon)),
+  ]
   const [state, gradient] = [
     fresh(plain.count, random(1).slice(0, plain.count)),
     random(1).slice(0, plain.count),
@@ -167,7 +172,7 @@ test('without hidden matrices it is AdamW', async () => {
 })
 
 test("a GPT's hidden matrices are Muon's, embeddings, head, norms and biases are not", () => {
-  const { parameters } = gptParameters({ layers: 1, width: 8, heads: 2, context: 4 })
+  const { parameters } = gptParameters(designOf({ layers: 1, width: 8, heads: 2, context: 4 }))
   const names = (of: readonly Parameter[]) => of.map(({ name }) => name)
   expect(names(parameters.filter(takesMuon))).toEqual([
     'layer0.attention.qkv',
@@ -175,4 +180,5 @@ test("a GPT's hidden matrices are Muon's, embeddings, head, norms and biases are
     'layer0.mlp.up',
     'layer0.mlp.down',
   ])
+  expect(parameters.some((parameter) => takesMuon({ ...parameter, role: 'frozen' }))).toBe(false)
 })

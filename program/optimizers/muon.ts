@@ -3,14 +3,15 @@ import type { Graph } from '../graph.ts'
 import { elements, int, type Value } from '../operators/operator.ts'
 import type { Parameter, ParameterTable } from '../parameter-table.ts'
 import {
+  type AdamStep,
   type AdamWOptions,
+  adamNext,
+  adamSlots,
   adamStep,
-  clipping,
   defaultAdamW,
-  giveOut,
-  type OptimizerStep,
   optimizerInputs,
 } from './adamw.ts'
+import { clipping, giveOut, type Optimizer } from './optimizer.ts'
 
 export interface MuonOptions extends AdamWOptions {
   /** Decay of the matrices' momentum. */
@@ -24,7 +25,7 @@ export interface MuonOptions extends AdamWOptions {
   readonly stepSize: number
 }
 
-export const defaultMuon: MuonOptions = { ...defaultAdamW, momentum: 0.95, iterations: 5, stepSize: 0.2 }
+export const defaultMuon: MuonOptions = { ...defaultAdamW, momentum: 0.9, iterations: 5, stepSize: 0.2 }
 
 /** a, b, c of X ← aX + (bA + cA²)X with A = XXᵀ (Jordan et al. 2024): steep at 0, so that five iterations are enough. */
 export const newtonSchulz = [3.4445, -4.775, 2.0315] as const
@@ -36,17 +37,25 @@ export const normFloor = 1e-7
  * The matrices that Muon trains: those between embeddings and head. Both of these, biases and norms go to AdamW, as the
  * method's authors advise: a row of an embedding is a token's own, not a map whose directions should all be used.
  */
-export const takesMuon = ({ name, shape }: Parameter): boolean =>
-  shape.length === 2 && name !== 'head' && !name.endsWith('embedding')
+export const takesMuon = ({ name, shape, role }: Parameter): boolean =>
+  role === undefined && shape.length === 2 && name !== 'head' && !name.endsWith('embedding')
 
 /**
- * Appends one step of Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the hidden matrices and of AdamW
- * for the rest, with the inputs and outputs of `appendAdamW`: a matrix keeps its momentum where AdamW has the first
+ * Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the hidden matrices and AdamW for the rest, with the
+ * inputs and outputs of AdamW: a matrix keeps its momentum where AdamW has the first
  * moment and carries its part of the second along unused. G is clipped by the norm of the whole gradient.
  *
  *     M ← μM + G        O = NewtonSchulz(G + μM)        W ← W(1 − ηλ) − η · s · √max(rows, columns) · O
  */
-export function appendMuon(
+export const muon = (options: MuonOptions): Optimizer => ({
+  slots: adamSlots,
+  // Its orthogonal matrices wait for each other.
+  workVectors: 7,
+  betas: [options.beta1, options.beta2],
+  append: (graph, params, gradient, table) => appendMuon(graph, params, gradient, table, options),
+})
+
+function appendMuon(
   graph: Graph,
   params: Value,
   gradient: Value,
@@ -55,7 +64,7 @@ export function appendMuon(
 ): void {
   const { m, v, scalars } = optimizerInputs(graph, table)
   const { squares, norm, clip } = clipping(graph, gradient, options.clipNorm)
-  const steps = runsOf(table).map(({ muon, parameters, start, end }): OptimizerStep => {
+  const steps = runsOf(table).map(({ muon, parameters, start, end }): AdamStep => {
     const part = (flat: Value) => graph.node('Slice', [flat, graph.ints([start]), graph.ints([end])])
     if (!muon) {
       const vectors = { gradient: part(gradient), squares: part(squares), m: part(m), v: part(v) }
@@ -79,13 +88,14 @@ export function appendMuon(
     })
     return { update: concatenate(graph, updates), nextM, nextV: part(v) }
   })
-  const whole = (name: keyof OptimizerStep) =>
+  const whole = (name: keyof AdamStep) =>
     concatenate(
       graph,
       steps.map((step) => step[name]),
     )
-  const next = { update: whole('update'), nextM: whole('nextM'), nextV: whole('nextV'), norm }
-  giveOut(graph, params, next, scalars.learningRate, table, options.weightDecay)
+  const update = whole('update')
+  const step = { update, next: adamNext(whole('nextM'), whole('nextV')), norm }
+  giveOut(graph, params, step, scalars.learningRate, table, options.weightDecay)
 }
 
 interface Run {

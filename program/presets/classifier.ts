@@ -1,6 +1,6 @@
 import type { Graph } from '../graph.ts'
 import { assertPositive, invalidModel } from '../invalid-model.ts'
-import { crossEntropy } from '../losses.ts'
+import { crossEntropy, meanSquaredError } from '../losses.ts'
 import type { Model } from '../model.ts'
 import type { Value } from '../operators/operator.ts'
 import type { ParameterTable } from '../parameter-table.ts'
@@ -17,6 +17,13 @@ export type ClassifierShape =
   | ({ readonly preset: 'linear' } & LinearShape)
   | ({ readonly preset: 'mlp' } & MlpShape)
   | ({ readonly preset: 'cnn' } & CnnShape)
+
+type ValuesOf<Shape> = Shape extends ClassifierShape
+  ? Omit<Shape, 'classes'> & { /** Values told of a row. */ readonly outputs: number }
+  : never
+
+/** As a classifier, but for values in place of logits. */
+export type RegressorShape = ValuesOf<ClassifierShape>
 
 /** Hidden layers, or blocks of convolution: deeper ones want residual connections, which these have not. */
 const maxLayers = 32
@@ -37,7 +44,7 @@ export function classifierParameters(shape: ClassifierShape): ParameterTable {
 }
 
 /** Values of a row: an image's are in the order channels, height, width. */
-export const featuresOf = (shape: ClassifierShape): number =>
+const featuresOf = (shape: ClassifierShape): number =>
   shape.preset === 'cnn' ? shape.channels * shape.height * shape.width : shape.features
 
 /**
@@ -78,6 +85,20 @@ export function classifier(shape: ClassifierShape, batch: number): Model {
     memory: null,
     logits: (graph, rows, parameter) => classifierLogits(graph, shape, rows, parameter),
     loss: crossEntropy,
+  }
+}
+
+/**
+ * As `classifier`, of a regression: float32 targets [B, V], and their mean squared error for a loss.
+ * @throws MurmurError MODEL_INVALID (exit `usage`).
+ */
+export function regressor({ outputs, ...shape }: RegressorShape, batch: number): Model {
+  assertPositive({ outputs })
+  return {
+    ...classifier({ ...shape, classes: outputs }, batch),
+    task: 'regression',
+    targets: { type: 'float32', shape: [batch, outputs] },
+    loss: meanSquaredError,
   }
 }
 

@@ -1,5 +1,6 @@
 import { invariant } from '../../protocol/errors.ts'
-import { below, drawsAt } from '../../protocol/random.ts'
+import { below } from '../../protocol/random.ts'
+import { type BatchPlace, batchDraws, spread } from './draws.ts'
 
 /** Token ids, row-major [batch, context]; `targets` is `inputs` one token later. */
 export interface Batch {
@@ -14,38 +15,30 @@ export interface BatchShape {
   readonly context: number
 }
 
-export interface BatchPlace extends BatchShape {
-  readonly seed: number
-  readonly round: number
-  readonly slot: number
-  /** Inner step within the round. */
-  readonly step: number
-}
+export type WindowPlace = BatchPlace & BatchShape
 
-/** A place's second word is slot · 2¹⁶ + step: distinct for distinct (slot, step) below these. */
-const steps = 2 ** 16
-const slots = 2 ** 16 - 1
+/** Bytes of a token id in a shard, little-endian. */
+export type TokenWidth = 1 | 2 | 4
 
 /**
  * The batch of one inner step: a pure function of its place and of the member's shards, so that an auditor can redo
  * any step alone. Each window is drawn uniformly from all windows of all shards; none crosses a shard's end.
  */
-export function batchAt(place: BatchPlace, shards: readonly Uint8Array[]): Batch {
-  const { batch, context, seed, round, slot, step } = place
-  invariant(step >= 0 && step < steps && slot >= 0 && slot < slots, 'step and slot fit one uint32 together')
+export function batchAt(place: WindowPlace, shards: readonly Uint8Array[], width: TokenWidth = 1): Batch {
+  const { batch, context } = place
   const ends: number[] = []
   let windows = 0
   for (const shard of shards) {
-    windows += Math.max(0, shard.length - context)
+    windows += Math.max(0, shard.length / width - context)
     ends.push(windows)
   }
   invariant(windows > 0 && windows < 2 ** 32, 'the shards hold at least one window')
-  const draw = drawsAt(seed, 'batch', [round, slot * steps + step])
+  const draw = batchDraws(place)
   const result = emptyBatch(place)
   for (let row = 0; row < batch; row++) {
     const window = below(windows, draw())
     const shard = ends.findIndex((end) => window < end)
-    copyWindow(shards[shard]!, window - (ends[shard - 1] ?? 0), row, context, result)
+    copyWindow(shards[shard]!, window - (ends[shard - 1] ?? 0), row, context, width, result)
   }
   return result
 }
@@ -59,22 +52,19 @@ export function heldOutBatches(
   heldOut: readonly Uint8Array[],
   shape: BatchShape,
   maxBatches: number,
+  width: TokenWidth = 1,
 ): Batch[] {
   const { batch, context } = shape
   const places = heldOut.flatMap((shard) =>
-    Array.from({ length: Math.floor((shard.length - 1) / context) }, (_, index) => ({
+    Array.from({ length: Math.floor((shard.length / width - 1) / context) }, (_, index) => ({
       shard,
       start: index * context,
     })),
   )
-  invariant(places.length > 0 && maxBatches >= 1, 'the held-out text holds at least one window')
-  const batches = Math.min(maxBatches, Math.max(1, Math.floor(places.length / batch)))
-  return Array.from({ length: batches }, (_, index) => {
+  return spread(places, batch, maxBatches).map((windows) => {
     const result = emptyBatch(shape)
-    for (let row = 0; row < batch; row++) {
-      const at = Math.floor(((index * batch + row) * places.length) / (batches * batch))
-      copyWindow(places[at]!.shard, places[at]!.start, row, context, result)
-    }
+    for (const [row, { shard, start }] of windows.entries())
+      copyWindow(shard, start, row, context, width, result)
     return result
   })
 }
@@ -84,9 +74,22 @@ const emptyBatch = ({ batch, context }: BatchShape): Batch => ({
   targets: new BigInt64Array(batch * context),
 })
 
-function copyWindow(shard: Uint8Array, start: number, row: number, context: number, into: Batch): void {
+function copyWindow(
+  shard: Uint8Array,
+  start: number,
+  row: number,
+  context: number,
+  width: TokenWidth,
+  into: Batch,
+): void {
   for (let column = 0; column < context; column++) {
-    into.inputs[row * context + column] = BigInt(shard[start + column]!)
-    into.targets[row * context + column] = BigInt(shard[start + column + 1]!)
+    into.inputs[row * context + column] = BigInt(tokenAt(shard, start + column, width))
+    into.targets[row * context + column] = BigInt(tokenAt(shard, start + column + 1, width))
   }
+}
+
+function tokenAt(shard: Uint8Array, index: number, width: TokenWidth): number {
+  let token = 0
+  for (let byte = width - 1; byte >= 0; byte--) token = token * 256 + shard[index * width + byte]!
+  return token
 }

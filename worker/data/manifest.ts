@@ -3,17 +3,18 @@ import { z } from 'zod'
 import { contentLink } from '../../protocol/content-link.ts'
 import { MurmurError } from '../../protocol/errors.ts'
 import { maxMetadataBlockBytes, maxShardBytes } from '../../protocol/limits.ts'
+import { formatSchema, itemBytes, type Scale } from './format.ts'
 
-/** One raw block of tokens. With the `bytes` tokenizer a token is a byte, so `tokens` is also its length. */
-const shard = z.strictObject({ cid: contentLink(), tokens: z.int().min(1).max(maxShardBytes) })
+/** One raw block of so many items: bytes, tokens or rows. */
+const shard = z.strictObject({ cid: contentLink(), count: z.int().min(1).max(maxShardBytes) })
 
 const schema = z.strictObject({
-  version: z.literal(1),
-  tokenizer: z.literal('bytes'),
-  /** Tokens that are trained on: the sum over `shards`. */
-  trainTokens: z.int().min(1),
-  /** Tokens that are only ever evaluated on: the sum over `heldOut`. */
-  heldOutTokens: z.int().min(1),
+  version: z.literal(2),
+  format: formatSchema,
+  /** Items that are trained on: the sum over `shards`. */
+  trainCount: z.int().min(1),
+  /** Items that are only ever evaluated on: the sum over `heldOut`. */
+  heldOutCount: z.int().min(1),
   shards: z.array(shard).min(1),
   heldOut: z.array(shard).min(1),
 })
@@ -38,15 +39,37 @@ export function parseDataManifest(bytes: Uint8Array): DataManifest {
   } catch (cause) {
     throw malformed(reasonOf(cause), cause)
   }
-  if (sumOf(manifest.shards) !== manifest.trainTokens || sumOf(manifest.heldOut) !== manifest.heldOutTokens) {
-    throw malformed('its token counts do not add up')
-  }
+  const problem = contradiction(manifest)
+  if (problem !== null) throw malformed(problem)
   if (Buffer.compare(encodeDataManifest(manifest), bytes) !== 0)
     throw malformed('it is not in canonical form')
   return manifest
 }
 
-const sumOf = (shards: readonly ShardEntry[]): number => shards.reduce((sum, { tokens }) => sum + tokens, 0)
+/** What no single field can tell. */
+function contradiction({ format, shards, heldOut, trainCount, heldOutCount }: DataManifest): string | null {
+  if (sumOf(shards) !== trainCount || sumOf(heldOut) !== heldOutCount) return 'its counts do not add up'
+  const item = itemBytes(format)
+  if ([...shards, ...heldOut].some(({ count }) => count * item > maxShardBytes))
+    return `a shard is over ${maxShardBytes} bytes`
+  if (format.kind !== 'rows') return null
+  const { inputs, targets, columns, labels, features, values } = format
+  const width = inputs.shape.reduce((product, size) => product * size, 1)
+  const told = targets.type === 'f32' ? targets.values : 1
+  if (labels !== null && (targets.type === 'f32' || labels.length !== targets.classes))
+    return 'its labels are not its classes'
+  if (columns !== null && (columns.features.length !== width || columns.targets.length !== told))
+    return 'its columns are not its values'
+  if (!fits(features, width) || !fits(values, told)) return 'a scale is not of its values'
+  return null
+}
+
+const fits = (scale: Scale | null, count: number): boolean =>
+  scale === null || (scale.means.length === count && scale.deviations.length === count)
+
+/** Items of shards together. */
+export const sumOf = (shards: readonly ShardEntry[]): number =>
+  shards.reduce((sum, { count }) => sum + count, 0)
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof z.ZodError) return `${cause.issues[0]?.path.join('.')}: ${cause.issues[0]?.message}`

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import type { ExpectedGap } from '../aggregation/expected-gap.ts'
+import { expectedGapText } from './expected-gap-text.ts'
+
+const gap: ExpectedGap = {
+  gapPercent: 12.34,
+  measured: {
+    ...{
+      name: 'GPT 43 k',
+      task: 'language',
+      split: 'shuffled',
+      parameterCount: 42_624,
+      steps: 800,
+      workers: 4,
+    },
+    ...{ innerSteps: 50, optimizer: 'adamw', compressor: 'sparse-loco', topK: 128, errorFeedback: 0.95 },
+    ...{ outerLearningRate: 1, schedule: 'blocking', seed: 1 },
+    heldOut: { lossNats: 2.2, accuracy: null },
+    synchronous: { lossNats: 2, accuracy: null },
+  },
+}
+
+test('the gap is said with where it was measured', () => {
+  expect(expectedGapText(gap, 4)).toBe(
+    '+12.3 % held-out loss with averaging every 50 steps, as measured on GPT 43 k (adamw, sparse-loco of top 128, 4 workers, 800 steps); not promised here',
+  )
+})
+
+test('of images with the share told right, and a gap below zero with its sign', () => {
+  const { measured } = gap
+  const images = {
+    ...measured,
+    ...{ compressor: 'int4' as const, topK: null },
+    heldOut: { lossNats: 0.2, accuracy: 0.9 },
+    synchronous: { lossNats: 0.21, accuracy: 0.967 },
+  }
+  expect(expectedGapText({ gapPercent: -4.76, measured: images }, 4)).toMatch(
+    /^−4\.8 % held-out loss, 90\.0 % instead of 96\.7 % told right with .* \(adamw, int4, 4 workers/,
+  )
+})
+
+test('where nothing is known, why', () => {
+  expect(expectedGapText(null, 1)).toMatch(/nobody/)
+  expect(expectedGapText(null, 4)).toMatch(/nothing like this run/)
+})

@@ -1,0 +1,34 @@
+import { writeHuggingFaceFolder } from '../checkpoints/hugging-face/folder.ts'
+import { readRunModel } from '../program/run-model.ts'
+import { MurmurError } from '../protocol/errors.ts'
+import type { CidText } from '../protocol/ids.ts'
+import { gptDesignOf } from './gpt-design.ts'
+import { withModel } from './stored-model.ts'
+
+/**
+ * Writes a checkpoint of a GPT as a folder that `transformers` loads; gives the paths of its files.
+ * @throws MurmurError ARCHITECTURE_UNKNOWN, EXPORT_EXISTS (exit `usage`), BLOCK_MISSING.
+ */
+export async function exportHuggingFace(
+  cid: CidText,
+  folder: string,
+  options: { readonly home?: string; readonly overwrite: boolean },
+): Promise<readonly string[]> {
+  let paths: readonly string[] = []
+  await withModel(cid, options.home, async ({ theta, spec, data, block }) => {
+    const { format } = data
+    const design = gptDesignOf(spec.model, format)
+    if (design === null) throw notGpt()
+    const { table } = readRunModel(await block(spec.programs.training))
+    const tokenizer = format.kind === 'tokens' ? await block(format.tokenizer) : null
+    paths = await writeHuggingFaceFolder(folder, { theta, table, design, tokenizer }, options)
+  })
+  return paths
+}
+
+const notGpt = (): MurmurError =>
+  new MurmurError('ARCHITECTURE_UNKNOWN', {
+    message: 'the checkpoint’s model is not of the gpt preset: no architecture of transformers is it',
+    next: 'export it with --format safetensors',
+    exit: 'usage',
+  })

@@ -1,0 +1,45 @@
+import { MurmurError } from '../protocol/errors.ts'
+import { continueText } from '../worker/data/continue-text.ts'
+import { parseTokenizer } from '../worker/data/tokenizer.ts'
+import { ortCpuEngine } from '../worker/engine/ort-cpu.ts'
+import type { SampleCommandOptions } from './sample.ts'
+import { withModel } from './stored-model.ts'
+import { wholeNumber } from './worker-count.ts'
+
+/** Each token takes a pass over the whole context. */
+const maxSampleBytes = 100_000
+
+export async function sampleCommand(name: string | undefined, options: SampleCommandOptions): Promise<void> {
+  const temperature = Number(options.temperature)
+  if (!(temperature >= 0 && temperature <= 10)) {
+    throw new MurmurError('TEMPERATURE_INVALID', {
+      message: `--temperature is ${options.temperature}`,
+      next: 'give a number from 0 to 10',
+      exit: 'usage',
+    })
+  }
+  const count = wholeNumber(options.count, '--count', 1, maxSampleBytes)
+  const topK = wholeNumber(options.topK, '--top-k', 1, 65_536)
+  const seed = wholeNumber(options.seed, '--seed', 0, Number.MAX_SAFE_INTEGER)
+  await withModel(name, options.home, async ({ cid, theta, spec, data, block }, signal) => {
+    const session = await ortCpuEngine().loadSampling(await block(spec.programs.sampling), signal)
+    try {
+      const { format } = data
+      const tokenizer = format.kind === 'tokens' ? parseTokenizer(await block(format.tokenizer)) : null
+      const print = (text: string) => {
+        if (options.json !== true) process.stdout.write(shown(text))
+      }
+      print(options.prompt)
+      const drawing = { count, temperature, topK, seed, onText: print }
+      const text = await continueText(session, theta, options.prompt, tokenizer, drawing, signal)
+      if (options.json === true)
+        process.stdout.write(`${JSON.stringify({ checkpoint: cid, prompt: options.prompt, text })}\n`)
+      else process.stdout.write('\n')
+    } finally {
+      await session.close()
+    }
+  })
+}
+
+/** What a model says must not steer a terminal: control characters but for line ends and tabs are dropped. */
+const shown = (text: string): string => text.replace(/[^\P{Cc}\n\t]/gu, '')

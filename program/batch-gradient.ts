@@ -1,0 +1,130 @@
+import { concatenate } from './concatenate.ts'
+import { gradients } from './gradients.ts'
+import type { Graph } from './graph.ts'
+import type { Model } from './model.ts'
+import { elements, type Value } from './operators/operator.ts'
+import type { ParameterTable } from './parameter-table.ts'
+import { appendInput, appendParameters } from './program-inputs.ts'
+
+export interface BatchGradient {
+  /** Flat, as the program is given them. */
+  readonly params: Value
+  /** Mean loss over the batch, a scalar. */
+  readonly loss: Value
+  /** Its gradient: flat, in the table's order, zero where nothing is trained. */
+  readonly gradient: Value
+  /** What the step makes of the parameters that no optimizer trains, flat: they follow the trained ones. */
+  readonly untrained: readonly Value[]
+  /** Of the whole batch. */
+  readonly logitsShape: readonly number[]
+}
+
+type Statistics = ReadonlyMap<string, Value>
+
+/**
+ * Appends loss and gradient of a batch that is taken in `parts` parts of equal size, one after the other: what the
+ * forward pass keeps for the backward pass is then that of one part. Loss, gradient and statistics are means over them.
+ * @param part the model of one part's rows
+ */
+export function appendBatchGradient(
+  graph: Graph,
+  part: Model,
+  table: ParameterTable,
+  parts: number,
+): BatchGradient {
+  const { params, parameter } = appendParameters(graph, table)
+  const inputs = appendInput(graph, 'inputs', wholeOf(part.inputs, parts))
+  const targets = appendInput(graph, 'targets', wholeOf(part.targets, parts))
+  const values = table.parameters.filter(({ role }) => role === undefined).map(({ name }) => parameter(name))
+  const statistics: Statistics[] = []
+  const rowsOf = (batch: Value, rows: number, index: number) =>
+    parts === 1 ? batch : rowsFrom(graph, batch, index * rows, rows)
+  const losses = runningSum(graph)
+  const gradient = runningSum(graph)
+  let logitsShape: readonly number[] = []
+  for (let index = 0; index < parts; index++) {
+    const given = rowsOf(inputs, part.inputs.shape[0]!, index)
+    const wanted = rowsOf(targets, part.targets.shape[0]!, index)
+    const pass = part.trainingLogits?.(graph, given, parameter)
+    const logits = pass?.logits ?? part.logits(graph, given, parameter)
+    const loss = part.loss(graph, logits, wanted)
+    gradient.add(flatGradient(graph, loss, values, table))
+    losses.add(loss)
+    statistics.push(pass?.statistics ?? new Map())
+    logitsShape = wholeOf(logits, parts).shape
+  }
+  const mean = (total: Value) => (parts === 1 ? total : graph.node('Mul', [total, graph.scalar(1 / parts)]))
+  const untrained = table.parameters
+    .filter(({ role }) => role !== undefined)
+    .map(({ name, shape }) => {
+      const next = statistics.map((of) => of.get(name)).filter((value) => value !== undefined)
+      const value =
+        next.length === 0 ? parameter(name) : mean(next.reduce((a, b) => graph.node('Add', [a, b])))
+      return graph.node('Reshape', [value, graph.ints([elements(shape)])])
+    })
+  return { params, loss: mean(losses.total()), gradient: mean(gradient.total()), untrained, logitsShape }
+}
+
+/**
+ * Adds up values one behind the other. Each sum is written after the value that is added to it next: onnxruntime runs the
+ * later of a node's two inputs first, so that it then finishes a sum before it begins with the next value.
+ */
+function runningSum(graph: Graph) {
+  const waiting: Value[] = []
+  const fold = (left: number) => {
+    while (waiting.length > left) {
+      const [sum, value] = waiting.splice(0, 2)
+      waiting.unshift(graph.node('Add', [sum!, value!]))
+    }
+  }
+  return {
+    add(value: Value) {
+      waiting.push(value)
+      fold(2)
+    },
+    total(): Value {
+      fold(1)
+      return waiting[0]!
+    },
+  }
+}
+
+const wholeOf = <Signature extends Pick<Value, 'shape'>>(part: Signature, parts: number): Signature => ({
+  ...part,
+  shape: [part.shape[0]! * parts, ...part.shape.slice(1)],
+})
+
+/** `count` rows from the row `first` on. */
+function rowsFrom(graph: Graph, batch: Value, first: number, count: number): Value {
+  const bounds = [[first], [first + count], [0]].map((list) => graph.ints(list))
+  return graph.node('Slice', [batch, ...bounds])
+}
+
+function flatGradient(graph: Graph, loss: Value, values: readonly Value[], table: ParameterTable): Value {
+  const pieces = gradients(graph, loss, values).map((gradient) =>
+    graph.node('Reshape', [gradient, graph.ints([elements(gradient.shape)])]),
+  )
+  const untrained = table.count - table.trainedCount
+  if (untrained > 0) pieces.push(graph.node('Expand', [graph.scalar(0), graph.ints([untrained])]))
+  return concatenate(graph, pieces)
+}
+
+/**
+ * A graph whose `next_params` ends with what the step makes of the untrained parameters. Without a gradient, an
+ * optimizer leaves them as they are: what it gives for them is what is replaced.
+ */
+export function withUntrained(
+  graph: Graph,
+  untrained: readonly Value[],
+  { trainedCount }: ParameterTable,
+): Graph {
+  if (untrained.length === 0) return graph
+  const ending = (params: Value): Value => {
+    const trained = graph.node('Slice', [params, graph.ints([0]), graph.ints([trainedCount])])
+    return concatenate(graph, [trained, ...untrained])
+  }
+  return {
+    ...graph,
+    output: (name, value) => graph.output(name, name === 'next_params' ? ending(value) : value),
+  }
+}

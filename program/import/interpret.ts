@@ -1,0 +1,55 @@
+import { isMurmurError } from '../../protocol/errors.ts'
+import type { ForeignNode } from './foreign-model.ts'
+import type { Operand, OperandWriter, Tensor } from './operand.ts'
+import { shown, unsupportedOnnx } from './refusal.ts'
+import type { Translating } from './translate.ts'
+import { translationOf } from './translations.ts'
+
+export interface Interpretation {
+  readonly writer: OperandWriter
+  readonly training: boolean
+  /** Names that are read by some node or given out. */
+  readonly used: ReadonlySet<string>
+  updates(statistic: Tensor, next: Tensor): void
+}
+
+/**
+ * Writes nodes into a program, adding what they compute to `names`. What depends only on constants and shapes is
+ * computed at once, so the arithmetic on shapes that exporters write leaves nothing behind.
+ * @throws MurmurError ONNX_UNSUPPORTED naming the node.
+ */
+export function interpret(
+  nodes: readonly ForeignNode[],
+  names: Map<string, Operand>,
+  { writer, training, used, updates }: Interpretation,
+): void {
+  for (const node of nodes) {
+    const { opType, attributes } = node
+    // Named already: a parameter that the file only gives another name to.
+    if (node.outputs.every((name) => names.has(name))) continue
+    try {
+      const inputs = node.inputs.map((name) => (name === '' ? undefined : names.get(name)))
+      const outputCount = usedOutputs(node, used)
+      const translating: Translating = { writer, opType, inputs, attributes, outputCount, training, updates }
+      const made = translationOf(opType)!(translating)
+      node.outputs.slice(0, outputCount).forEach((name, index) => {
+        const operand = made[index]
+        if (operand === undefined) throw new Error(`it gives ${made.length} outputs of ${outputCount}`)
+        if (name !== '') names.set(name, operand)
+      })
+    } catch (cause) {
+      throw refused(node, cause)
+    }
+  }
+}
+
+/** Outputs after the last that is used need not be made; all parts of a Split are. */
+function usedOutputs({ opType, outputs }: ForeignNode, used: ReadonlySet<string>): number {
+  return opType === 'Split' ? outputs.length : outputs.findLastIndex((name) => used.has(name)) + 1
+}
+
+function refused({ name, opType }: ForeignNode, cause: unknown): Error {
+  if (isMurmurError(cause, 'ONNX_UNSUPPORTED') || isMurmurError(cause, 'ONNX_MALFORMED')) return cause
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return unsupportedOnnx(`node ${shown(name)} (${shown(opType)}): ${why}`, undefined, cause)
+}

@@ -1,0 +1,85 @@
+import type { Graph } from '../graph.ts'
+import { float, int, ints, reshape, type Value } from '../operators/operator.ts'
+import { rmsEpsilon } from './gpt-norm.ts'
+import type { GptDesign } from './gpt-shape.ts'
+import { rotated } from './rotary.ts'
+
+/**
+ * Causal softmax attention of all heads at once. B rows, T tokens a row, H heads, K heads of keys and values, G = H/K
+ * queries to each of them, D values a head.
+ * @param qkv [B·T, (H+2K)·D]: queries, keys, values
+ * @param parameter of this layer's attention, by its name within it
+ * @returns [B·T, H·D]
+ */
+export function attention(
+  graph: Graph,
+  design: GptDesign,
+  qkv: Value,
+  parameter: (name: string) => Value,
+): Value {
+  const { context: T, heads: H, keyValueHeads: K, headWidth: D } = design
+  const B = qkv.shape[0]! / T
+  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
+  const heads = K === H ? evenHeads(graph, qkv, [B, T, H, D]) : groupedHeads(graph, qkv, [B, T, H, K, D])
+  const [q_BHTD, k_BKTD] = (['query', 'key'] as const).map((name, index) => {
+    const head = heads[index]!
+    const normed = design.qkNorm ? headNorm(graph, head, parameter(`${name}_norm`)) : head
+    return design.positions === 'rotary' ? rotated(graph, normed) : normed
+  }) as [Value, Value]
+  const v_BKTD = heads[2]!
+  // The queries of one group lie one behind the other, so that each key is multiplied with all of them at once.
+  const stacked = (value: Value, last: number) => reshape(graph, value, [B, K, (H / K) * T, last])
+  const scaled = stacked(op('Mul', q_BHTD, graph.scalar(1 / Math.sqrt(D))), D)
+  const products = op('MatMul', scaled, graph.node('Transpose', [k_BKTD], { perm: ints([0, 1, 3, 2]) }))
+  const scores_BHTT = reshape(graph, products, [B, H, T, T])
+  const softmax_BHTT = graph.node('Softmax', [op('Add', scores_BHTT, causalMask(graph, T))], {
+    axis: int(-1),
+  })
+  const weights = stacked(op('Mul', softmax_BHTT, visibleMask(graph, T)), T)
+  const mixed_BHTD = reshape(graph, op('MatMul', weights, v_BKTD), [B, H, T, D])
+  const mixed_BTHD = graph.node('Transpose', [mixed_BHTD], { perm: ints([0, 2, 1, 3]) })
+  return reshape(graph, mixed_BTHD, [B * T, H * D])
+}
+
+type Heads = readonly [B: number, T: number, H: number, D: number]
+type GroupedHeads = readonly [B: number, T: number, H: number, K: number, D: number]
+
+/** As many keys and values as queries: one transpose makes room for all three. */
+function evenHeads(graph: Graph, qkv: Value, [B, T, H, D]: Heads): readonly Value[] {
+  const to = (value: Value, shape: readonly number[]) => graph.node('Reshape', [value, graph.ints(shape)])
+  const grouped_3BHTD = graph.node('Transpose', [to(qkv, [B, T, 3, H, D])], { perm: ints([2, 0, 3, 1, 4]) })
+  const parts = graph.nodes('Split', [grouped_3BHTD, graph.ints([1, 1, 1])], 3, { axis: int(0) })
+  return parts.map((part) => to(part, [B, H, T, D]))
+}
+
+function groupedHeads(graph: Graph, qkv: Value, [B, T, H, K, D]: GroupedHeads): readonly Value[] {
+  const counts = [H, K, K]
+  const sizes = graph.ints(counts.map((count) => count * D))
+  return graph.nodes('Split', [qkv, sizes], 3, { axis: int(1) }).map((part, index) => {
+    const apart = reshape(graph, part, [B, T, counts[index]!, D])
+    return graph.node('Transpose', [apart], { perm: ints([0, 2, 1, 3]) })
+  })
+}
+
+const headNorm = (graph: Graph, head: Value, scale: Value): Value =>
+  graph.node('RMSNormalization', [head, scale], { axis: int(-1), epsilon: float(rmsEpsilon) })
+
+/**
+ * Added to a score that must not be seen. e⁻⁶⁰ is nothing beside 1 in float32, yet a normal number: with −10⁹ the
+ * softmax gives denormals, on which processors are many times slower. What is left is cut by the second mask.
+ */
+const hidden = -60
+
+/** [T, T]: 0 where a token may look, `hidden` where it would see the future. */
+function causalMask(graph: Graph, T: number): Value {
+  const mask = new Float32Array(T * T)
+  for (let row = 0; row < T; row++) mask.fill(hidden, row * T + row + 1, (row + 1) * T)
+  return graph.floats(mask, [T, T])
+}
+
+/** [T, T]: 1 where a token may look, 0 where it would see the future. */
+function visibleMask(graph: Graph, T: number): Value {
+  const mask = new Float32Array(T * T)
+  for (let row = 0; row < T; row++) mask.fill(1, row * T, row * T + row + 1)
+  return graph.floats(mask, [T, T])
+}
