@@ -11,7 +11,10 @@ export function addDoctor(program: Command): void {
       'after',
       `
 Each engine takes two steps of the default model in a process of its own; the second one is timed. The exit code is
-1 when ort-cpu, on which every node relies, does not run.`,
+1 when ort-cpu, on which every node relies, does not run.
+
+Example:
+  murmur doctor --json`,
     )
     .action(async (options: { readonly json?: boolean }) => {
       await (await import('./doctor-command.ts')).doctorCommand(options)

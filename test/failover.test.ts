@@ -57,6 +57,13 @@ function expectWhole(report: RunReport): void {
     for (const root of stateRoots) expect(root).toBe(stateRoot)
 }
 
+/** The newest round may have been told by the API alone, before it was durable: nobody has built on its manifest. */
+function expectKept(before: RunReport, after: RunReport): void {
+  const built = before.rounds.slice(0, -1).map(({ manifest }) => manifest)
+  expect(built).toHaveLength(2)
+  expect(after.rounds.slice(0, 2).map(({ manifest }) => manifest)).toEqual(built)
+}
+
 test('a head that is killed in the middle of a round goes on with it when it is started again', {
   timeout,
 }, async () => {
@@ -82,9 +89,7 @@ test('a head that is killed in the middle of a round goes on with it when it is 
     (report) => over.includes(report.phase) && report,
   )
   expectWhole(after)
-  expect(after.rounds.slice(0, 3)).toEqual(
-    before.rounds.slice(0, 3).map((round) => expect.objectContaining({ manifest: round.manifest })),
-  )
+  expectKept(before, after)
   expect(after.notes.map(({ code }) => code)).toContain('HEAD_TOOK_OVER')
 })
 
@@ -137,9 +142,7 @@ test('a standby takes over a paid run from a head that is killed, and the old he
     (report) => report.workers.every(({ earned, claimed }) => earned === claimed) && report,
   )
   expectWhole(after)
-  expect(after.rounds.slice(0, 3).map(({ manifest }) => manifest)).toEqual(
-    before.rounds.slice(0, 3).map(({ manifest }) => manifest),
-  )
+  expectKept(before, after)
   // Nothing lost and nothing paid twice: every epoch is settled once, in the lease that the standby took.
   await expectSolvent(after, chain)
   for (const { id, earned } of after.workers) {
