@@ -1,8 +1,7 @@
-import { MurmurError } from '../protocol/errors.ts'
 import { parseEngine } from '../worker/engine/engine-names.ts'
-import { listGpus } from '../worker/host/gpus.ts'
 import { parseLabels } from '../worker/host/labels.ts'
 import { parseSchedule } from '../worker/host/schedule.ts'
+import { chooseCard } from './choose-card.ts'
 import { detachNode } from './detach-node.ts'
 import { homeFolder, workerFolder } from './home.ts'
 import type { LogFormat } from './log.ts'
@@ -29,11 +28,10 @@ export async function startWorkerNode(
   const home = homeFolder(options.home)
   const role = options.name
   const folder = workerFolder(home, role)
-  if (options.gpus !== undefined && options.gpus !== 'none') await refuseGpus(options.gpus)
   const schedule = options.schedule === undefined ? null : parseSchedule(options.schedule)
   const labels = options.labels === undefined ? [] : parseLabels(options.labels)
   const engine = parseEngine(options.engine)
-  const useCards = options.gpus !== 'none'
+  const useCards = await chooseCard(options.gpus)
   if (options.detach === true) return await detachNode({ home, role }, options, async () => ({}))
   const read = async () => {
     const [{ connectionOf }, { payee }] = await Promise.all([
@@ -52,18 +50,5 @@ export async function startWorkerNode(
       import('./worker-process.ts'),
     ])
     await workShifts(() => startWorker(settings), schedule, life)
-  })
-}
-
-/** A node trains on one card, which the driver names first: others would stay idle, which is a mistake to be told. */
-async function refuseGpus(list: string): Promise<never> {
-  if (!/^\d{1,2}(,\d{1,2})*$/.test(list))
-    throw unclear(`--gpus ${list.slice(0, 40)} is not a list of cards`, 'pass numbers as 0,1, or none')
-  const found = await listGpus()
-  const names = found.map(({ name }, index) => `${index}: ${name}`).join(', ')
-  throw new MurmurError('GPU_CHOICE_UNSUPPORTED', {
-    message: `a node trains on the first card that its driver shows; graphics cards here: ${names || 'none found'}`,
-    next: 'show it another with CUDA_VISIBLE_DEVICES; start a node for each card, with a --name of its own; or pass --gpus none',
-    exit: 'infeasible',
   })
 }

@@ -52,14 +52,6 @@ test.each([
   expect(await refusal(...args)).toMatchObject({ code, exit: 'usage', next: expect.stringMatching(/./) })
 })
 
-test('cards that no engine would use are refused, not left idle in silence', async () => {
-  expect(await refusal('--address', head, '--gpus', '0,1')).toMatchObject({
-    code: 'GPU_CHOICE_UNSUPPORTED',
-    exit: 'infeasible',
-    next: expect.stringContaining('--gpus none'),
-  })
-})
-
 test('pay to an address whose key is elsewhere: told how its consent is made, and taken with it', async () => {
   const refused = await refusal('--address', head, '--payout', '0x71bE63f3384f5fb98995898A86B02Fb2426c5788')
   expect(refused).toMatchObject({

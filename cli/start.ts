@@ -54,7 +54,7 @@ export function addStart(program: Command): void {
     .option('--payout-signature <signature>', 'its consent, made by `murmur worker bind`')
     .option('--dev-account <index>', 'be paid to this account of the devnet')
     .option('--no-pay', 'train without pay')
-    .option('--gpus <list>', 'which graphics cards to use, as 0,1; or none')
+    .option('--gpus <number>', 'which graphics card to train on, as 0; or none')
     .option(
       '--engine <name>',
       'what trains: ort-cpu, ort-wasm, ort-webgpu, ort-cuda, tfjs; or the fastest here',
