@@ -21,7 +21,7 @@ const fileOf = (averaging: Record<string, unknown>, max: number) =>
 /** What is said of it; null where it is taken. */
 function refusal(averaging: Record<string, unknown>, max: number, parameterCount: number) {
   try {
-    checkAveraging(fileOf(averaging, max), parameterCount)
+    checkAveraging(fileOf(averaging, max), { parameterCount, table: [] })
     return null
   } catch (error) {
     if (!isMurmurError(error)) throw error

@@ -1,15 +1,35 @@
 import { describe, expect, test } from 'vitest'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import { applyRound, decodeContributions } from './apply-round.ts'
-import { averagingOf, checkAveraging, initialState, replicaVectors, trainingBase } from './averaging.ts'
+import {
+  type AveragedModel,
+  averagingOf,
+  checkAveraging,
+  initialState,
+  replicaVectors,
+  trainingBase,
+} from './averaging.ts'
 import { contribute, type Kept } from './contribute.ts'
 
 test('more fragments than the model has chunks are refused, with how many it has', () => {
   const file = parseRunFile({ averaging: { fragments: 3 } }, 'run.yaml')
-  expect(() => checkAveraging(file, 24_575)).toThrow(
+  expect(() => checkAveraging(file, { parameterCount: 24_575, table: [] })).toThrow(
     expect.objectContaining({ code: 'AVERAGING_INVALID', next: expect.stringContaining('to 2 or fewer') }),
   )
-  checkAveraging(file, 24_576)
+  checkAveraging(file, { parameterCount: 24_576, table: [] })
+})
+
+test('running statistics and compressors that keep few values: refused, with those that do not', () => {
+  const model: AveragedModel = { parameterCount: 9_000, table: [{}, { role: 'statistic' }] }
+  const check = (compressor: string, of: AveragedModel) =>
+    checkAveraging(parseRunFile({ averaging: { compressor } }, 'run.yaml'), of)
+  for (const compressor of ['sparse-loco', 'demo']) {
+    expect(() => check(compressor, model)).toThrow(
+      expect.objectContaining({ code: 'AVERAGING_INVALID', next: expect.stringContaining('bf16') }),
+    )
+    check(compressor, { ...model, table: [{}, { role: 'frozen' }] })
+  }
+  for (const compressor of ['bf16', 'int8', 'int4', 'f32']) check(compressor, model)
 })
 
 const parameterCount = 9_000

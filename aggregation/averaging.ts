@@ -53,15 +53,30 @@ export function averagingOf(
   }
 }
 
+/** What of a program decides how its runs can average. */
+export interface AveragedModel {
+  readonly parameterCount: number
+  readonly table: readonly { readonly role?: string }[]
+}
+
 /**
- * @throws MurmurError AVERAGING_INVALID: a run of this many parameters cannot average so, or no node could fold a full
- * round of `workers.max` members in time and memory.
+ * @throws MurmurError AVERAGING_INVALID: a model of this many parameters cannot average so, no node could fold a full
+ * round of `workers.max` members in time and memory, or its running statistics would crowd out its weights.
  */
 export function checkAveraging(
   { averaging, workers }: Pick<RunFile, 'averaging' | 'workers'>,
-  parameterCount: number,
+  { parameterCount, table }: AveragedModel,
 ): void {
-  const { fragments } = averaging
+  const { fragments, compressor } = averaging
+  const keepsFew = compressor === 'sparse-loco' || compressor === 'demo'
+  // They move alike on every worker, and far: they would be most of what is sent, and make honest updates copies.
+  if (keepsFew && table.some(({ role }) => role === 'statistic')) {
+    throw new MurmurError('AVERAGING_INVALID', {
+      message: `the model has running statistics (BatchNorm), of which ${compressor} keeps too little`,
+      next: 'set averaging.compressor to bf16, int8 or int4',
+      exit: 'usage',
+    })
+  }
   const most = mostFragments(parameterCount)
   if (fragments > most) {
     throw new MurmurError('AVERAGING_INVALID', {

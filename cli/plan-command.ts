@@ -28,10 +28,10 @@ export function planInput(
   { run, spec, blocks, model }: PreparedRun,
 ): Omit<PlanInput, 'nodes'> {
   const bytesOf = (cid: string): number => blocks.get(cidText(cid))!.length
-  const { parameterCount, moments, memoryBytes, task, tokensPerStep } = model
+  const { parameterCount, moments, table, memoryBytes, task, tokensPerStep } = model
   const { shards } = parseDataManifest(blocks.get(spec.data)!)
   return {
-    ...{ file, parameterCount, moments, task, tokensPerStep },
+    ...{ file, parameterCount, moments, table, task, tokensPerStep },
     operationsPerToken:
       spec.model.preset === 'onnx'
         ? 6 * parameterCount

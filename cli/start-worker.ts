@@ -32,6 +32,11 @@ export async function startWorkerNode(
   const labels = options.labels === undefined ? [] : parseLabels(options.labels)
   const engine = parseEngine(options.engine)
   const useCards = await chooseCard(options.gpus)
+  if (!useCards && (engine === 'ort-cuda' || engine === 'ort-webgpu'))
+    throw unclear(
+      `--engine ${engine} trains on a card, and --gpus none leaves them alone`,
+      'pass one of the two',
+    )
   if (options.detach === true) return await detachNode({ home, role }, options, async () => ({}))
   const read = async () => {
     const [{ connectionOf }, { payee }] = await Promise.all([

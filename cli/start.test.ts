@@ -42,6 +42,7 @@ test.each([
   [['--address', `${head},somewhere`], 'ADDRESS_INVALID'],
   [['--address', head, '--name', 'head'], 'START_UNCLEAR'],
   [['--address', head, '--gpus', 'all'], 'START_UNCLEAR'],
+  [['--address', head, '--gpus', 'none', '--engine', 'ort-webgpu'], 'START_UNCLEAR'],
   [['--address', head, '--max-upload', 'fast'], 'RATE_INVALID'],
   [['--address', head, '--max-upload', '1kbps'], 'RATE_INVALID'],
   [['--address', head, '--schedule', 'nights'], 'SCHEDULE_INVALID'],

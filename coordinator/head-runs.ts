@@ -1,6 +1,7 @@
 import { checkAveraging } from '../aggregation/averaging.ts'
-import { startingWeights } from '../checkpoints/starting-weights.ts'
-import { readRunModel } from '../program/run-model.ts'
+import { fetchWeights } from '../checkpoints/weights-file.ts'
+import { type CheckedProgram, checkProgram } from '../program/check-program.ts'
+import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
@@ -158,9 +159,15 @@ export class HeadRuns {
       })
     }
     const model = readRunModel(await blockOf(store, spec.programs.training))
-    checkAveraging(spec, model.parameterCount)
-    await startingWeights(spec, model, (cid) => blockOf(store, cid))
-    for (const cid of [spec.data, spec.programs.evaluation, spec.programs.sampling]) await blockOf(store, cid)
+    checkAveraging(spec, model)
+    if (spec.init !== null) {
+      // A checkpoint that the cluster has need not be this head's.
+      const fetch = (cid: CidText, maxBytes: number) => ownOrFetched(cid, maxBytes, this.#dependencies)
+      await fetchWeights(spec.init.weights, model.table, fetch)
+    }
+    for (const kind of ['evaluation', 'sampling'] as const)
+      refuseOther(checkProgram(await blockOf(store, spec.programs[kind])), kind, model)
+    await blockOf(store, spec.data)
     // While the blocks were read, another submission of the same run may have come in.
     if (this.#entries.has(run)) return
     const { priority, owner } = options
@@ -369,6 +376,24 @@ export class HeadRuns {
 
 const isOpen = (entry: RunEntry): entry is RunEntry & { readonly coordinator: RunCoordinator } =>
   entry.coordinator?.isOver === false
+
+/** @throws MurmurError PROGRAMS_DIFFER (exit `usage`): it is of another kind, or of another model than what trains. */
+function refuseOther(
+  { kind, parameterCount, table }: CheckedProgram,
+  wanted: 'evaluation' | 'sampling',
+  model: RunModel,
+): void {
+  if (kind === wanted && parameterCount === model.parameterCount && isSame(table.parameters, model.table))
+    return
+  throw new MurmurError('PROGRAMS_DIFFER', {
+    message: `the ${wanted} program of the run is of kind ${kind}, or of another model than its training program`,
+    next: 'submit again with `murmur run`, which builds them together',
+    exit: 'usage',
+  })
+}
+
+const isSame = (a: RunModel['table'], b: RunModel['table']): boolean =>
+  JSON.stringify(a) === JSON.stringify(b)
 
 function hasBegun(records: readonly RunRecord[]): boolean {
   return records.some((record) => record.kind === 'round' && record.event.kind === 'lead')

@@ -79,7 +79,7 @@ export async function openRun(
     heads: dependencies.heads(),
     parameterCount: model.parameterCount,
     averaging: averagingOf(spec, frozenSpans(model.table)),
-    initialWeights: () => startingWeights(spec, model, fetch),
+    initialWeights: async () => initial.slice(),
   }
   // Audits begin at the start of the rounds whose epochs are not settled yet.
   const unsettled = log.unsettled()[0]

@@ -83,3 +83,9 @@ test.each([
     expect.objectContaining({ code: 'MODEL_INVALID', exit: 'usage' }),
   )
 })
+
+test('more parts than a program has room for are refused before they are built, with how many fit', () => {
+  expect(() => buildTrainingProgram({ ...gpt, batch: 4096 }, { accumulate: 4096 })).toThrow(
+    expect.objectContaining({ code: 'MODEL_INVALID', message: expect.stringMatching(/at most \d+ parts/) }),
+  )
+})

@@ -1,6 +1,8 @@
+import { defaultProgramLimits } from './check-program.ts'
 import { concatenate } from './concatenate.ts'
 import { gradients } from './gradients.ts'
 import type { Graph } from './graph.ts'
+import { invalidModel } from './invalid-model.ts'
 import type { Model } from './model.ts'
 import { elements, type Value } from './operators/operator.ts'
 import type { ParameterTable } from './parameter-table.ts'
@@ -52,17 +54,29 @@ export function appendBatchGradient(
     losses.add(loss)
     statistics.push(pass?.statistics ?? new Map())
     logitsShape = wholeOf(logits, parts).shape
+    refuseMany(graph.nodesSoFar.length, index + 1, parts)
   }
   const mean = (total: Value) => (parts === 1 ? total : graph.node('Mul', [total, graph.scalar(1 / parts)]))
   const untrained = table.parameters
     .filter(({ role }) => role !== undefined)
-    .map(({ name, shape }) => {
-      const next = statistics.map((of) => of.get(name)).filter((value) => value !== undefined)
+    .map(({ name, shape, role }) => {
+      const updates = role === 'statistic' ? statistics : []
+      const next = updates.map((of) => of.get(name)).filter((value) => value !== undefined)
       const value =
         next.length === 0 ? parameter(name) : mean(next.reduce((a, b) => graph.node('Add', [a, b])))
       return graph.node('Reshape', [value, graph.ints([elements(shape)])])
     })
   return { params, loss: mean(losses.total()), gradient: mean(gradient.total()), untrained, logitsShape }
+}
+
+/** Each part is written out: told after the first, which of them would be more nodes than a program may have. */
+function refuseMany(nodes: number, done: number, parts: number): void {
+  const { maxNodes } = defaultProgramLimits
+  if ((nodes / done) * parts <= maxNodes) return
+  const most = Math.max(1, Math.floor((maxNodes * done) / nodes))
+  throw invalidModel(
+    `train.accumulate ${parts} makes a program of more than ${maxNodes} nodes; at most ${most} parts of this model fit`,
+  )
 }
 
 /**

@@ -8,6 +8,7 @@ import { decodeModel } from './onnx/decode-model.ts'
 import { encodeModel, type OnnxModel, type OnnxNode } from './onnx/model-proto.ts'
 import { int, ints, type Value } from './operators/operator.ts'
 import { encodeInfo, parseInfo } from './program-info.ts'
+import { readRunModel } from './run-model.ts'
 import { buildTrainingProgram } from './training-program.ts'
 
 const spec = { preset: 'gpt', layers: 1, width: 8, heads: 2, context: 4, batch: 2 } as const
@@ -264,4 +265,10 @@ test('a list of no sizes is what a Reshape to a scalar takes, and nothing else',
     graph.node('Mul', [x, graph.node('Cast', [graph.ints([])], { to: int(1) })]),
   )
   expect(() => checkProgram(empty)).toThrow(/has no values/)
+})
+
+test('a run’s training program must train', () => {
+  expect(readRunModel(training).parameterCount).toBe(table.count)
+  for (const other of [evaluation, sampling])
+    expect(() => readRunModel(other)).toThrow(expect.objectContaining({ code: 'PROGRAM_INVALID' }))
 })

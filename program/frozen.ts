@@ -4,7 +4,7 @@ import { layOut, type Parameter, type ParameterTable } from './parameter-table.t
 
 /**
  * The table with the parameters frozen whose names a pattern matches: no gradient, no decay, so that their update is zero
- * to the bit. They lie behind the trained ones.
+ * to the bit; statistics are then kept as well. They lie behind the trained ones.
  * @param patterns names in which `*` stands for anything
  * @throws MurmurError MODEL_INVALID (exit `usage`): a pattern without a parameter, or nothing left to train.
  */
@@ -15,7 +15,7 @@ export function frozen(table: ParameterTable, patterns: readonly string[]): Para
       throw invalidModel(`freeze has ${pattern}, which is no parameter: they are ${namesOf(table)}`)
   }
   const parameters = table.parameters.map(({ offset, ...parameter }) =>
-    parameter.role === undefined && patterns.some((pattern) => matches(pattern, parameter.name))
+    patterns.some((pattern) => matches(pattern, parameter.name))
       ? { ...parameter, decay: false, role: 'frozen' as const }
       : parameter,
   )

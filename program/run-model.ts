@@ -1,4 +1,5 @@
 import { checkProgram } from './check-program.ts'
+import { invalidProgram } from './graph.ts'
 import { initialWeights } from './initial-weights.ts'
 import type { Parameter } from './parameter-table.ts'
 import type { TaskKind, TensorSignature } from './program-info.ts'
@@ -6,6 +7,8 @@ import type { TaskKind, TensorSignature } from './program-info.ts'
 /** What every replica must know of a run's training program, whether or not it executes it. */
 export interface RunModel {
   readonly parameterCount: number
+  /** Leading ones that are trained: statistics and frozen parameters are behind them. */
+  readonly trainedCount: number
   /** Flat optimizer vectors of N values each. */
   readonly moments: number
   readonly table: readonly Parameter[]
@@ -24,6 +27,7 @@ export interface RunModel {
 /** Reads and checks a training program. Throws what `checkProgram` throws. */
 export function readRunModel(trainingProgram: Uint8Array): RunModel {
   const program = checkProgram(trainingProgram)
+  if (program.kind !== 'training') throw invalidProgram(`it is for ${program.kind}, and should train`)
   const { parameterCount, optimizerSlots, table, task, inputs, targets, tokensPerStep } = program
   // What a step reads is alive beside what it writes: the parameters and each of the optimizer's vectors.
   const stateBytes = 4 * parameterCount * (1 + optimizerSlots.length)
@@ -31,6 +35,7 @@ export function readRunModel(trainingProgram: Uint8Array): RunModel {
     ...{ task, inputs, targets, tokensPerStep },
     memoryBytes: program.peakBytes + stateBytes,
     parameterCount,
+    trainedCount: table.trainedCount,
     moments: optimizerSlots.length,
     table: table.parameters,
     initialWeights: (seed) => initialWeights(table, seed),

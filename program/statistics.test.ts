@@ -62,3 +62,19 @@ test.each(['adamw', 'muon'] as const)('%s leaves statistics to the program', asy
   expect(after.params.subarray(0, 8).every((value, index) => value !== params[index])).toBe(true)
   for (const slot of after.optimizer) expect([...slot.subarray(8)]).toEqual([0, 0, 0, 0])
 })
+
+test('a statistic that is frozen stays as it is', async () => {
+  const { training, table: own } = buildPrograms(() => model, 4, { freeze: ['mean'] })
+  expect(own.parameters.find(({ name }) => name === 'mean')?.role).toBe('frozen')
+  const session = await ortCpuEngine().loadTraining(training)
+  const params = Float32Array.from({ length: 12 }, (_, index) => index)
+  const optimizer = [new Float32Array(12), new Float32Array(12)]
+  await session.writeState({ params, optimizer, step: 0 })
+  const inputs = Float32Array.from({ length: 12 }, (_, index) => index / 12)
+  await session.step({ inputs, targets: BigInt64Array.of(0n, 1n, 0n, 1n) }, { learningRate: 0.1 })
+  const after = (await session.readState()).params
+  await session.close()
+  const { offset } = own.parameters.find(({ name }) => name === 'mean')!
+  expect(after.subarray(offset, offset + 2)).toEqual(params.subarray(offset, offset + 2))
+  expect(after.subarray(0, 6)).not.toEqual(params.subarray(0, 6))
+})

@@ -190,6 +190,28 @@ export const sections = {
 
 type Shared = { readonly [Name in keyof typeof sections]: z.output<(typeof sections)[Name]> }
 
+/** Which constants each optimizer has. */
+const constantsOf = {
+  adamw: ['beta1', 'beta2', 'weightDecay', 'clipNorm'],
+  muon: ['momentum', 'beta1', 'beta2', 'weightDecay', 'clipNorm'],
+  sgd: ['momentum', 'weightDecay', 'clipNorm'],
+  lion: ['beta1', 'beta2', 'weightDecay', 'clipNorm'],
+} as const satisfies Record<Shared['train']['optimizer'], readonly (keyof Shared['train'])[]>
+
+/** A constant that the optimizer has not would be without effect. */
+function strayConstants(train: Shared['train']): string[] {
+  const { optimizer, nesterov, momentum } = train
+  const own: readonly string[] = constantsOf[optimizer]
+  const all = ['momentum', 'beta1', 'beta2'] as const
+  const problems = all
+    .filter((name) => train[name] !== null && !own.includes(name))
+    .map((name) => `train.${name}: ${optimizer} has none`)
+  if (nesterov && optimizer !== 'sgd') problems.push(`train.nesterov: ${optimizer} does not look ahead`)
+  if (nesterov && optimizer === 'sgd' && momentum === 0)
+    problems.push('train.nesterov: without momentum there is nothing to look ahead along')
+  return problems
+}
+
 /** What no single key can tell: keys that are fine alone and impossible together. */
 export function contradictions({
   model,
@@ -207,6 +229,7 @@ export function contradictions({
   if (train.batch % train.accumulate !== 0) {
     problems.push(`train.accumulate: ${train.accumulate} does not divide train.batch (${train.batch})`)
   }
+  problems.push(...strayConstants(train))
   if (averaging.schedule === 'eager' && averaging.fragments > 1) {
     problems.push('averaging.fragments: 1 is all that averaging.schedule eager can do')
   }

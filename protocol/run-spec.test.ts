@@ -133,6 +133,15 @@ describe('run file', () => {
     )
   })
 
+  test.each([
+    [{ momentum: 0.5 }, 'train.momentum: adamw has none'],
+    [{ optimizer: 'sgd', beta1: 0.5 }, 'train.beta1: sgd has none'],
+    [{ optimizer: 'lion', nesterov: true }, 'train.nesterov: lion'],
+    [{ optimizer: 'sgd', nesterov: true, momentum: 0 }, 'train.nesterov: without momentum'],
+  ])('a constant that would be without effect is refused: %j', (train, problem) => {
+    expect(refusal({ train }).message).toContain(problem)
+  })
+
   test('several problems are told at once, a flood is cut', () => {
     const flood = Object.fromEntries(Array.from({ length: 1000 }, (_, i) => [`key${i}${'x'.repeat(200)}`, 1]))
     expect(refusal({ train: { batch: 0, epochs: 0 } }).message).toMatch(/train\.batch.*train\.epochs/)

@@ -22,6 +22,7 @@ const input: PlanInput = {
   tokensPerStep: 1024,
   operationsPerToken: operationsPerToken(defaultModel, parameterCount),
   moments: 2,
+  table: [],
   programMemoryBytes: 2 ** 27,
   sharedBytes: 100_000,
   shardBytes: [30_000, 30_000, 30_000, 30_000],

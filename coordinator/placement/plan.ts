@@ -3,6 +3,7 @@ import { type ExpectedGap, expectedGap } from '../../aggregation/expected-gap.ts
 import { gptParameterCount } from '../../program/memory.ts'
 import { defaultModel } from '../../program/model-spec.ts'
 import { operationsPerToken } from '../../program/operations.ts'
+import type { RunModel } from '../../program/run-model.ts'
 import { lineProbeBytes } from '../../protocol/limits.ts'
 import type { RunFile } from '../../protocol/run-spec.ts'
 import type { TaskKind } from '../../protocol/tasks.ts'
@@ -32,6 +33,7 @@ export interface PlanInput {
   readonly operationsPerToken: number
   /** Flat optimizer vectors of N values. */
   readonly moments: number
+  readonly table: RunModel['table']
   /** What training takes on a worker's device. */
   readonly programMemoryBytes: number
   /** Blocks that every worker fetches before its first round: spec, program, data manifest. */
@@ -104,9 +106,9 @@ const answersPerRound = 6
  * @throws MurmurError AVERAGING_INVALID, as submitting it would.
  */
 export function planRun(input: PlanInput): Plan {
-  const { file, parameterCount, programMemoryBytes, nodes, tokensPerStep } = input
+  const { file, parameterCount, table, programMemoryBytes, nodes, tokensPerStep } = input
   const { train, workers, audit } = file
-  checkAveraging(file, parameterCount)
+  checkAveraging(file, { parameterCount, table })
   const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
   const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
   const members = chosen.length > 0 ? chosen.length : workers.min

@@ -181,4 +181,15 @@ test("a GPT's hidden matrices are Muon's, embeddings, head, norms and biases are
     'layer0.mlp.down',
   ])
   expect(parameters.some((parameter) => takesMuon({ ...parameter, role: 'frozen' }))).toBe(false)
+  const named = (name: string) => takesMuon({ ...parameters[0]!, role: undefined, name, shape: [4, 4] })
+  const ends = [
+    'head',
+    'head.weight',
+    'lm_head.weight',
+    'wte.weight',
+    'transformer.wpe.weight',
+    'token_embedding',
+  ]
+  expect([...ends, 'embed_tokens.weight', 'embeddings.weight'].filter(named)).toEqual([])
+  expect(['layer0.weight', 'attention.head_mix', 'forehead.weight', 'embedder'].filter(named)).toHaveLength(4)
 })

@@ -38,7 +38,10 @@ export const normFloor = 1e-7
  * method's authors advise: a row of an embedding is a token's own, not a map whose directions should all be used.
  */
 export const takesMuon = ({ name, shape, role }: Parameter): boolean =>
-  role === undefined && shape.length === 2 && name !== 'head' && !name.endsWith('embedding')
+  role === undefined && shape.length === 2 && !endOfModel.test(name)
+
+/** Embeddings and heads by the names that they have here and in the field's models (GPT-2, Llama). */
+const endOfModel = /(^|\.)(head|lm_head|wte|wpe|embed_tokens|\w*embeddings?)(\.weight)?$/
 
 /**
  * Muon (Jordan et al. 2024, kellerjordan.github.io/posts/muon) for the hidden matrices and AdamW for the rest, with the
