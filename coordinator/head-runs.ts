@@ -12,6 +12,7 @@ import type { SubmitOptions } from './api/head-control.ts'
 import type { Told } from './api/report-events.ts'
 import { type Members, maxClusterMembers } from './members.ts'
 import { blockOf, type OpenRunDependencies, openRun, ownOrFetched } from './open-run.ts'
+import { checkRoundTokens } from './placement/round-tokens.ts'
 import type { Recovered } from './recovery.ts'
 import type { RunCoordinator } from './run.ts'
 import type { RunArchive } from './run-archive.ts'
@@ -138,7 +139,7 @@ export class HeadRuns {
 
   /**
    * Takes a run whose blocks (spec, programs, data manifest, shards) are in the store. Submitting one twice is harmless.
-   * @throws MurmurError RUN_SPEC_INVALID, BLOCK_MISSING, QUEUE_FULL, NO_CHAIN, AVERAGING_INVALID, and what checking its program throws.
+   * @throws MurmurError RUN_SPEC_INVALID, BLOCK_MISSING, QUEUE_FULL, NO_CHAIN, AVERAGING_INVALID, ROUND_TOO_LONG, and what checking its program throws.
    */
   async submit(run: RunId, options: SubmitOptions): Promise<void> {
     const { archive, chain, store, journal, clock } = this.#dependencies
@@ -160,6 +161,7 @@ export class HeadRuns {
     }
     const model = readRunModel(await blockOf(store, spec.programs.training))
     checkAveraging(spec, model)
+    checkRoundTokens(spec, model.tokensPerStep)
     if (spec.init !== null) {
       // A checkpoint that the cluster has need not be this head's.
       const fetch = (cid: CidText, maxBytes: number) => ownOrFetched(cid, maxBytes, this.#dependencies)

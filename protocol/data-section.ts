@@ -43,7 +43,8 @@ export const dataSection = z.strictObject({
 
 export type DataSection = z.output<typeof dataSection>
 
-const ofRows = ['target', 'features', 'labels', 'standardize', 'split', 'shards', 'seed'] as const
+/** Keys that only mean something where rows are learned. */
+export const rowKeys = ['target', 'features', 'labels', 'standardize', 'split', 'shards', 'seed'] as const
 
 /** Keys that are fine alone and impossible together. */
 export function dataContradictions(data: DataSection): string[] {
@@ -55,8 +56,8 @@ export function dataContradictions(data: DataSection): string[] {
     for (const key of keys) if (data[key] !== undefined) problems.push(`data.${key}: ${reason}`)
   }
   if (data.file === undefined) refuse(['format', 'field', 'target', 'features', 'labels'], 'needs data.file')
-  if (data.folder !== undefined) refuse(ofRows, 'a folder holds text')
-  if (data.field !== undefined) refuse(ofRows, 'data.field says that the data is text')
-  if (data.tokenizer !== undefined) refuse(ofRows, 'data.tokenizer says that the data is text')
+  if (data.folder !== undefined) refuse(rowKeys, 'a folder holds text')
+  if (data.field !== undefined) refuse(rowKeys, 'data.field says that the data is text')
+  if (data.tokenizer !== undefined) refuse(rowKeys, 'data.tokenizer says that the data is text')
   return problems
 }

@@ -1,13 +1,14 @@
 import { contentId } from '../protocol/content-id.ts'
-import { invariant } from '../protocol/errors.ts'
+import { invariant, isMurmurError } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import { maxProgramBytes, maxShardBytes } from '../protocol/limits.ts'
 import type { BlockStore, Network } from '../protocol/ports.ts'
 import type { AuditReport, Measurement } from '../protocol/report.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
+import { firstTokens } from '../worker/data/batches.ts'
 import { continueText } from '../worker/data/continue-text.ts'
 import { measure } from '../worker/data/measure.ts'
-import { parseTokenizer } from '../worker/data/tokenizer.ts'
+import { parseTokenizer, type TextTokenizer } from '../worker/data/tokenizer.ts'
 import type { Engine } from '../worker/engine/engine.ts'
 import { fetchHeldOut, fetchShards, type RunContext } from '../worker/run-context.ts'
 import type { AuditCandidate } from './draw.ts'
@@ -29,6 +30,8 @@ const fetchTimeoutMs = 60_000
 const evaluationBatches = 32
 const sampleTokens = 160
 const samplePrompt = 'The '
+/** Of the held-out text, where the prompt is nothing that the model knows. */
+const promptTokens = 8
 
 /**
  * Executes programs on behalf of the head: replays drawn rounds, measures held-out loss, writes sample text. One at a
@@ -78,7 +81,10 @@ export class Auditor {
           theta,
           sameEngineClass: engine.exact && engineClassOf(worker) === engine.engineClass,
         },
-        { spec, session: session.value, averaging, batches, shards, moments: model.moments, fetch },
+        {
+          ...{ spec, session: session.value, averaging, batches, shards, fetch },
+          ...{ moments: model.moments, trainedCount: model.trainedCount },
+        },
         this.#abort.signal,
       )
       const verdict = await signVerdict(
@@ -114,21 +120,38 @@ export class Auditor {
     })
   }
 
-  /** Null where the run is not of text. */
+  /**
+   * Null where the run is not of text, and where its tokenizer or its tokens are of no use: a sample is for show, and the
+   * tokenizer a stranger's, who may have sent it without our command line.
+   */
   sample(theta: Float32Array): Promise<string | null> {
     return this.#inTurn(async () => {
       const { context, engine, network } = this.#dependencies
       const { spec, data, model } = context
       if (model.task !== 'language' || data.format.kind === 'rows') return null
       const { format } = data
-      const tokenizer =
-        format.kind === 'bytes'
-          ? null
-          : parseTokenizer(await this.#fetch(network.self, format.tokenizer, maxShardBytes))
+      let tokenizer: TextTokenizer | null = null
+      if (format.kind === 'tokens') {
+        const file = await this.#fetch(network.self, format.tokenizer, maxShardBytes)
+        try {
+          tokenizer = parseTokenizer(file)
+        } catch (error) {
+          if (isMurmurError(error, 'TOKENIZER_INVALID')) return null
+          throw error
+        }
+      }
       const program = await this.#fetch(network.self, spec.programs.sampling, maxProgramBytes)
       await using session = disposable(await engine.loadSampling(program, this.#abort.signal))
+      const vocabulary = session.value.info.logits.at(-1)!
+      const isKnown = (ids: readonly number[]) => ids.length > 0 && ids.every((id) => id < vocabulary)
+      let prompt = tokenizer?.encode(samplePrompt) ?? [...Buffer.from(samplePrompt)]
+      if (!isKnown(prompt)) {
+        const heldOut = await this.#fetch(network.self, data.heldOut[0]!.cid, maxShardBytes)
+        prompt = firstTokens(heldOut, promptTokens, format.kind === 'bytes' ? 1 : format.width)
+      }
+      if (!isKnown(prompt)) return null
       const options = { count: sampleTokens, temperature: 0.8, topK: 40, seed: spec.train.seed }
-      return await continueText(session.value, theta, samplePrompt, tokenizer, options, this.#abort.signal)
+      return await continueText(session.value, theta, prompt, tokenizer, options, this.#abort.signal)
     })
   }
 

@@ -11,9 +11,10 @@ import type { ManifestEntry } from '../protocol/wire.ts'
 import { batchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
+import { tolerance } from './distance.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
 import { emptyLocalState, type LocalState, localStateDigest, packLocalState } from './local-state.ts'
-import { type Claim, type Outcome, type ReplayDependencies, replayRound, tolerance } from './replay.ts'
+import { type Claim, type Outcome, type ReplayDependencies, replayRound } from './replay.ts'
 
 const parameterCount = 300
 const spec = parseRunFile(
@@ -82,6 +83,7 @@ async function work(
 interface Auditing {
   readonly session?: TrainingSession
   readonly sameEngineClass?: boolean
+  readonly optimizer?: 'adamw' | 'lion'
   readonly fetch?: ReplayDependencies['fetch']
   readonly signal?: AbortSignal
 }
@@ -105,9 +107,13 @@ function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Out
   }
   const session = auditing.session ?? fakeSession()
   const fetch = auditing.fetch ?? stored
+  const train = { ...spec.train, optimizer: auditing.optimizer ?? spec.train.optimizer }
   return replayRound(
     claim,
-    { spec, session, averaging, batches, shards, moments: 2, fetch },
+    {
+      ...{ spec: { ...spec, train }, session, averaging, batches, shards, moments: 2 },
+      ...{ trainedCount: parameterCount, fetch },
+    },
     auditing.signal ?? signal,
   )
 }
@@ -180,7 +186,16 @@ describe('on the same engine class, bit for bit', () => {
     const fetch = async (cid: CidText) => blocks.get(cid)!
     const outcome = await replayRound(
       claim,
-      { spec, session: fakeSession(), averaging, batches, shards, moments: 2, fetch },
+      {
+        spec,
+        session: fakeSession(),
+        averaging,
+        batches,
+        shards,
+        moments: 2,
+        trainedCount: parameterCount,
+        fetch,
+      },
       signal,
     )
     expect(outcome).toEqual(refuted('SEGMENT_MISMATCH', 0))
@@ -253,6 +268,22 @@ describe('between engine classes, within a tolerance', () => {
     const outcome = await audit(lazy, elsewhere)
     expect(outcome).toMatchObject({ outcome: 'refuted', code: 'OUT_OF_TOLERANCE' })
     expect(outcome.distance).toBeGreaterThan(tolerance)
+  })
+
+  test('where honest engines rarely lie nothing is proven, beyond that the worker is refuted; Lion may lie farther', async () => {
+    const found = []
+    for (const noise of [0.01, 0.05, 0.14, 0.4]) {
+      const trained = await work(fakeSession({ noise }))
+      const { outcome, distance } = await audit(trained, elsewhere)
+      const lion = await audit(trained, { ...elsewhere, optimizer: 'lion' as const })
+      found.push([distance!.toFixed(2), outcome, lion.outcome])
+    }
+    expect(found).toEqual([
+      ['0.01', 'verified', 'verified'],
+      ['0.05', 'unavailable', 'verified'],
+      ['0.14', 'unavailable', 'unavailable'],
+      ['0.39', 'refuted', 'refuted'],
+    ])
   })
 
   const noisy = () => work(fakeSession({ noise: 1e-5 }))

@@ -9,6 +9,7 @@ import type { ManifestEntry } from '../protocol/wire.ts'
 import type { BatchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
+import { certain, distanceOf, toleranceOf } from './distance.ts'
 import { type LocalState, localShape, localStateBytes, unpackLocalState } from './local-state.ts'
 
 /** One worker's round, as the manifest records it: what is to be checked. */
@@ -32,12 +33,14 @@ export interface ReplayDependencies {
   readonly batches: BatchSource
   readonly shards: readonly Uint8Array[]
   readonly moments: number
+  /** Leading parameters that the program trains (program/parameter-table.ts). */
+  readonly trainedCount: number
   /** Fetches a block that the worker must be able to serve. */
   fetch(cid: CidText, maxBytes: number): Promise<Uint8Array>
 }
 
 export interface Outcome {
-  /** `unavailable`: what it should have served could not be had, so that nothing is proven either way. */
+  /** `unavailable`: what it should have served could not be had, or lies where honest engines rarely do: nothing is proven. */
   readonly outcome: 'verified' | 'refuted' | 'unavailable'
   readonly code:
     | 'OK'
@@ -52,15 +55,9 @@ export interface Outcome {
     | 'OUT_OF_TOLERANCE'
   /** The first segment that does not follow from the one before; null when all do. */
   readonly segment: number | null
-  /** ‖claimed − replayed‖ / ‖Δ replayed‖ where bits are not comparable; null where they are. */
+  /** From the replay (verification/distance.ts) where bits are not comparable; null where they are. */
   readonly distance: number | null
 }
-
-/**
- * Between engine classes: a replay of 50 steps differs by 3e-6 to 9e-6 of the weights' norm, far below this share of
- * Δ, and the bf16 local state adds at most 2⁻⁹ of the error feedback; leaving out one step of 40 moves Δ by more.
- */
-export const tolerance = 0.02
 
 /**
  * Replays one round of one worker from its committed local state and compares every boundary, the contribution and
@@ -116,13 +113,10 @@ export async function replayRound(
   return refuted(different === segments + 1 ? 'CONTRIBUTION_MISMATCH' : 'LOCAL_STATE_MISMATCH')
 }
 
-/** A drift that was rounded to bf16 on both sides differs by a place in the last digit at most, of any of its values. */
-const driftRounding = 2 ** -8
-
 /**
  * What a round accumulated, β e + Δ, is what it sent plus what it kept: both are claimed and committed, so the sum can
  * be compared with the replayed one without any bit having to match. So can the drift, from which its next round starts. All
- * of it against how far the replayed round moved the worker's parameters, which with fragments is less than Δ.
+ * of it against how far the replayed round moved the worker's parameters, which with fragments is less than Δ: distance.ts.
  */
 async function withinTolerance(
   claim: Claim,
@@ -130,37 +124,33 @@ async function withinTolerance(
   replayed: RoundOutputs,
   start: LocalState,
 ): Promise<Outcome> {
-  const { averaging, fetch } = dependencies
-  const { compressor, fragments, eager } = averaging
-  const { length: count, gather } = fragmentOf(claim.round, fragments, claim.theta.length)
+  const { averaging, trainedCount, fetch } = dependencies
+  const { compressor, fragments, eager, frozen = [] } = averaging
+  const { theta } = claim
+  const { length: count, gather, scatter } = fragmentOf(claim.round, fragments, theta.length)
   const local = await fetchLocalState(claim.entry.trace.at(-1)!, claim, dependencies)
   const contribution = await fetch(claim.entry.contribution, claim.entry.contributionBytes)
   const kept = gather(local.errorFeedback)
   const keptByUs = gather(replayed.local.errorFeedback)
   const sent = toDense(compressor.decompress(contribution, count))
   const replayedSent = toDense(compressor.decompress(replayed.contribution, count))
-  let difference = 0
-  for (let i = 0; i < count; i++) {
-    const accumulated = replayedSent[i]! + keptByUs[i]!
-    difference += (sent[i]! + kept[i]! - accumulated) ** 2
-  }
-  const { drift } = replayed.local
-  let movement = 0
-  let drifted = 0
-  for (let i = 0; i < claim.theta.length; i++) {
-    const before = eager ? 0 : (start.drift?.[i] ?? 0)
-    movement += (replayed.delta[i]! + before) ** 2
-    if (drift === null) continue
-    difference += (local.drift![i]! - drift[i]!) ** 2
-    drifted += drift[i]! ** 2
-  }
-  const ratio = difference === 0 ? 0 : Math.sqrt(difference / movement)
+  const accumulated = new Float32Array(theta.length)
+  scatter(
+    sent.map((value, i) => value + kept[i]! - (replayedSent[i]! + keptByUs[i]!)),
+    accumulated,
+  )
+  const before = eager ? null : start.drift
+  const { errorFeedback, drift } = replayed.local
   // A verdict is a block, and dag-cbor has no NaN: what is not a number is no distance, and within no tolerance.
-  const distance = Number.isFinite(ratio) ? ratio : null
-  const allowed = tolerance + (drifted === 0 ? 0 : driftRounding * Math.sqrt(drifted / movement))
-  return distance !== null && distance <= allowed
-    ? { outcome: 'verified', code: 'OK_WITHIN_TOLERANCE', segment: null, distance }
-    : { outcome: 'refuted', code: 'OUT_OF_TOLERANCE', segment: null, distance }
+  const distance = distanceOf({
+    ...{ theta, trainedCount, frozen, accumulated, kept: errorFeedback },
+    moved: before === null ? replayed.delta : replayed.delta.map((value, i) => value + before[i]!),
+    drift: drift === null ? null : { claimed: local.drift!, replayed: drift },
+  })
+  if (distance !== null && distance <= toleranceOf(dependencies.spec.train.optimizer))
+    return { outcome: 'verified', code: 'OK_WITHIN_TOLERANCE', segment: null, distance }
+  const outcome = distance !== null && distance <= certain ? 'unavailable' : 'refuted'
+  return { outcome, code: 'OUT_OF_TOLERANCE', segment: null, distance }
 }
 
 async function fetchLocalState(

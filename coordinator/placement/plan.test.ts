@@ -124,6 +124,14 @@ test('what averaging costs in loss, where something like it was measured', () =>
   expect(planRun(images).expectedGap!.measured).toMatchObject({ split: 'by-label', task: 'classification' })
 })
 
+test('a round of more tokens than its reveal can tell is refused as at submission', () => {
+  const long = { ...file, train: { ...file.train, innerSteps: 3_000 } }
+  expect(planRun({ ...input, file: long, tokensPerStep: 715_000 }).tokens.perWorkerRound).toBe(2_145_000_000)
+  expect(() => planRun({ ...input, file: long, tokensPerStep: 1_000_000 })).toThrow(
+    expect.objectContaining({ code: 'ROUND_TOO_LONG', next: expect.stringContaining('to 2147 or fewer') }),
+  )
+})
+
 test('what no node could fold in time is refused as at submission', () => {
   const dense = { ...file, averaging: { ...file.averaging, compressor: 'int8' as const } }
   expect(() => planRun({ ...input, file: dense, parameterCount: 124_000_000 })).toThrow(

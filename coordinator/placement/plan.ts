@@ -20,6 +20,7 @@ import {
   roundTraffic,
   type Traffic,
 } from './round-bytes.ts'
+import { checkRoundTokens } from './round-tokens.ts'
 import type { NodeView } from './views.ts'
 
 /** What is to be planned: a run file, and what building its programs and cutting its data told. */
@@ -103,12 +104,13 @@ const answersPerRound = 6
 
 /**
  * What a run takes, from the nodes that are there. Pure.
- * @throws MurmurError AVERAGING_INVALID, as submitting it would.
+ * @throws MurmurError AVERAGING_INVALID, ROUND_TOO_LONG, as submitting it would.
  */
 export function planRun(input: PlanInput): Plan {
   const { file, parameterCount, table, programMemoryBytes, nodes, tokensPerStep } = input
   const { train, workers, audit } = file
   checkAveraging(file, { parameterCount, table })
+  checkRoundTokens(file, tokensPerStep)
   const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
   const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
   const members = chosen.length > 0 ? chosen.length : workers.min

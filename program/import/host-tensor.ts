@@ -13,6 +13,9 @@ export interface HostTensor {
 /** Elements of one tensor that is computed while importing: four times what a program of 16 MiB can hold. */
 export const maxFoldedElements = 2 ** 24
 
+/** Elements of all of them in one pass over a file: they are held until its end, an eighth of what tensors it may hold. */
+export const maxFoldedInAll = 2 ** 25
+
 /** Room for a tensor's values. Throws an Error when it would be absurdly large. */
 export function valuesFor(type: ValueType, shape: readonly number[]): Float32Array | Float64Array {
   const count = shape.reduce((product, size) => product * size, 1)

@@ -97,6 +97,12 @@ export function importModel(file: ForeignModel, options: ImportOptions = {}): Im
     const writer = run(graph, parts.forward, names, statistics !== undefined, statistics)
     const logits = outputOf(names, parts.logits, writer)
     if (!repeated) return logits
+    // A batch of copies has no variance of its own to normalize by.
+    if (statistics !== undefined && statistics.size > 0)
+      throw unsupportedOnnx(
+        `it was exported for batches of ${fixed} rows, and BatchNormalization cannot train on one`,
+        `export it with a dynamic first axis, or set train.batch to ${fixed} and train.accumulate to 1`,
+      )
     if (logits.shape[0] !== fixed) throw unsupportedOnnx('its output has not one row for each of its input')
     return graph.node('Slice', [logits, graph.ints([0]), graph.ints([rows]), graph.ints([0])])
   }

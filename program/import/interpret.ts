@@ -1,6 +1,7 @@
 import { isMurmurError } from '../../protocol/errors.ts'
 import type { ForeignNode } from './foreign-model.ts'
-import type { Operand, OperandWriter, Tensor } from './operand.ts'
+import { maxFoldedInAll } from './host-tensor.ts'
+import { isConstant, type Operand, type OperandWriter, type Tensor } from './operand.ts'
 import { shown, unsupportedOnnx } from './refusal.ts'
 import type { Translating } from './translate.ts'
 import { translationOf } from './translations.ts'
@@ -23,6 +24,7 @@ export function interpret(
   names: Map<string, Operand>,
   { writer, training, used, updates }: Interpretation,
 ): void {
+  let left = maxFoldedInAll
   for (const node of nodes) {
     const { opType, attributes } = node
     // Named already: a parameter that the file only gives another name to.
@@ -32,6 +34,8 @@ export function interpret(
       const outputCount = usedOutputs(node, used)
       const translating: Translating = { writer, opType, inputs, attributes, outputCount, training, updates }
       const made = translationOf(opType)!(translating)
+      left -= newElements(inputs, made)
+      if (left < 0) throw new Error(`with it, constants of more than ${maxFoldedInAll} values are computed`)
       node.outputs.slice(0, outputCount).forEach((name, index) => {
         const operand = made[index]
         if (operand === undefined) throw new Error(`it gives ${made.length} outputs of ${outputCount}`)
@@ -42,6 +46,18 @@ export function interpret(
     }
   }
 }
+
+/** Values of constants that were not there before: what only has another name or shape takes no room. */
+function newElements(inputs: readonly (Operand | undefined)[], outputs: readonly Operand[]): number {
+  const given = new Set(constantsOf(inputs))
+  return constantsOf(outputs).reduce((sum, values) => sum + (given.has(values) ? 0 : values.length), 0)
+}
+
+const constantsOf = (operands: readonly (Operand | undefined)[]) =>
+  operands
+    .flatMap((operand) => (operand === undefined ? [] : 'items' in operand ? operand.items : [operand]))
+    .filter(isConstant)
+    .map(({ values }) => values)
 
 /** Outputs after the last that is used need not be made; all parts of a Split are. */
 function usedOutputs({ opType, outputs }: ForeignNode, used: ReadonlySet<string>): number {

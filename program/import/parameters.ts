@@ -17,8 +17,8 @@ const moduleName = /^(?!val_\d+$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$/
 
 /**
  * Finds what is trained: every float initializer from which a gradient leads to an output, under the name that it has
- * in its PyTorch module. Running statistics of BatchNormalization, and buffers where the exporter says which are, are
- * part of the state but not trained. An exporter that folds a transposition into a weight loses its name: then there
+ * in its PyTorch module. Running statistics of BatchNormalization are part of the state but not trained; buffers, where the
+ * exporter says which are, are frozen. An exporter that folds a transposition into a weight loses its name: then there
  * is nothing that its values could be given back as.
  * @throws MurmurError ONNX_UNSUPPORTED, naming the initializer and what to export differently.
  */
@@ -37,15 +37,15 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
     }
     if (tensor.shape.length > 8 || tensor.shape.some((size) => size < 1))
       throw unsupportedOnnx(`parameter ${shown(value)} has the shape [${tensor.shape}]`)
-    const statistic = kind === 'statistic'
+    const role = kind === 'weight' ? undefined : kind
     const values = tensor.read().values as Float32Array
     byValue.set(value, value)
     found.push({
       name: value,
       shape: tensor.shape,
       init: initializerOf(value, values),
-      decay: !statistic && tensor.shape.length >= 2,
-      ...(statistic ? { role: 'statistic' } : {}),
+      decay: role === undefined && tensor.shape.length >= 2,
+      ...(role === undefined ? {} : { role }),
       tensor,
     })
   }
@@ -103,7 +103,7 @@ function kindOf({ kinds }: ForeignModel, value: string, statistic: boolean) {
   if (kinds.size === 0) return 'weight'
   const kind = kinds.get(value)
   if (kind === 'parameter') return 'weight'
-  if (kind === 'buffer') return 'statistic'
+  if (kind === 'buffer') return 'frozen'
   return kind === 'other' ? 'constant' : 'unnamed'
 }
 

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { ortCpuEngine } from '../../worker/engine/ort-cpu.ts'
+import { frozenSpans } from '../frozen.ts'
 import { createGraph } from '../graph.ts'
 import { buildPrograms } from '../training-program.ts'
 import { decodeOnnx } from './decode-onnx.ts'
 import { floatTensor, type WrittenModel, writeOnnx } from './fixtures/write-onnx.ts'
+import { maxFoldedElements, maxFoldedInAll } from './host-tensor.ts'
 import { type ImportOptions, importModel } from './import-model.ts'
 
 const weight = floatTensor('fc.weight', [2, 3], [1, 2, 3, 4, 5, 6])
@@ -234,4 +236,86 @@ test('a file of a fixed batch takes that batch, and one row for samples', async 
     321, 654,
   ])
   await session.close()
+})
+
+test('a file of a fixed batch with BatchNormalization is not trained row by row: copies of a row have no variance', () => {
+  const three = (name: string, value: number) => floatTensor(name, [3], [value, value, value])
+  const normalized: WrittenModel = {
+    nodes: [
+      { op: 'BatchNormalization', from: ['x', 's', 'b', 'm', 'v'], to: ['h'] },
+      { ...gemm, from: ['h', 'fc.weight'] },
+    ],
+    initializers: [weight, three('s', 1), three('b', 0), three('m', 0), three('v', 1)],
+    inputs: [['x', 1, [4, 3]]],
+  }
+  const { modelOf } = importModel(decodeOnnx(writeOnnx(normalized)), { loss: 'mse' })
+  expect(() => buildPrograms(modelOf, 4, { accumulate: 4 })).toThrow(
+    expect.objectContaining({
+      ...{ code: 'ONNX_UNSUPPORTED', exit: 'usage' },
+      message: expect.stringContaining('BatchNormalization cannot train on one'),
+    }),
+  )
+  buildPrograms(modelOf, 4)
+  const plain = importModel(decodeOnnx(writeOnnx({ ...good, inputs: [['x', 1, [4, 3]]] })), { loss: 'mse' })
+  buildPrograms(plain.modelOf, 4, { accumulate: 4 })
+})
+
+test('buffers stay as they are in every round, running statistics do not', () => {
+  const two = (name: string, value: number) => floatTensor(name, [2], [value, value])
+  const file = writeOnnx({
+    nodes: [
+      { ...gemm, to: ['h'] },
+      { op: 'BatchNormalization', from: ['h', 's', 'b', 'm', 'v'], to: ['n'] },
+      { op: 'Mul', from: ['n', 'scale'], to: ['y'] },
+    ],
+    initializers: [weight, two('s', 1), two('b', 0), two('m', 0), two('v', 1), two('scale', 3)],
+  })
+  const kinds = new Map([
+    ...['fc.weight', 's', 'b'].map((name) => [name, 'parameter'] as const),
+    ...['m', 'v', 'scale'].map((name) => [name, 'buffer'] as const),
+  ])
+  const { table } = importModel({ ...decodeOnnx(file), kinds }, { loss: 'mse' })
+  expect(table.parameters.map(({ name, role }) => [name, role])).toEqual([
+    ['fc.weight', undefined],
+    ['s', undefined],
+    ['b', undefined],
+    ['m', 'statistic'],
+    ['v', 'statistic'],
+    ['scale', 'frozen'],
+  ])
+  expect(frozenSpans(table.parameters)).toEqual([{ start: 14, end: 16 }])
+})
+
+/** y = fc(x) and the first values of `constants`. */
+const adding = (nodes: WrittenModel['nodes'], constants: readonly string[]): WrittenModel => ({
+  nodes: [
+    { ...gemm, to: ['sum-0'] },
+    ...nodes,
+    ...constants.flatMap((name, index) => [
+      { op: 'Gather', from: [name, 'zero'], to: [`first-${index}`] },
+      {
+        op: 'Add',
+        from: [`sum-${index}`, `first-${index}`],
+        to: [index === constants.length - 1 ? 'y' : `sum-${index + 1}`],
+      },
+    ]),
+  ],
+  initializers: [
+    weight,
+    { name: 'zero', dims: [], data_type: 7, int64_data: [0] },
+    { name: 'size', dims: [1], data_type: 7, int64_data: [maxFoldedElements] },
+  ],
+})
+
+test('constants that a file computes are bounded in all, each large one counted once', () => {
+  const names = Array.from({ length: maxFoldedInAll / maxFoldedElements + 1 }, (_, index) => `c${index}`)
+  const large = names.map((name) => ({ op: 'ConstantOfShape', from: ['size'], to: [name] }))
+  expect(() => read(adding(large, names))).toThrow(
+    expect.objectContaining({
+      ...{ code: 'ONNX_UNSUPPORTED', exit: 'usage' },
+      message: expect.stringContaining(`constants of more than ${maxFoldedInAll} values`),
+    }),
+  )
+  const views = names.map((name) => ({ op: 'Reshape', from: ['c', 'size'], to: [name] }))
+  read(adding([{ op: 'ConstantOfShape', from: ['size'], to: ['c'] }, ...views], names))
 })

@@ -135,3 +135,16 @@ test('damaged headers are refused or read, never more', () => {
     { numRuns: 500 },
   )
 })
+
+test('targets that are no numbers are refused with their row, not taken for the name of a class', async () => {
+  for (const bad of [Number.NaN, Number.POSITIVE_INFINITY]) {
+    const header = "{'descr': '<f8', 'fortran_order': False, 'shape': (3,), }\n"
+    const body = (values: readonly number[]) => new Uint8Array(Float64Array.from(values).buffer)
+    const inputs = await fileOf('inputs.npy', npy(header, body([1, 2, 3])))
+    const labels = await fileOf('bad.npy', npy(header, body([0.25, bad, 0.5])))
+    await expect(rowsOf(await arrayRows('npy', inputs, labels))).rejects.toMatchObject({
+      code: 'DATA_VALUE_INVALID',
+      message: expect.stringContaining('bad.npy: row 2'),
+    })
+  }
+})

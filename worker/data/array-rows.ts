@@ -15,7 +15,8 @@ const chunkBytes = 1024 * 1024
 
 /**
  * Rows of one array file, along its first axis, with the targets in another of the same format.
- * @throws MurmurError DATA_MALFORMED; DATA_LABELS_MISFIT: not one target a row; what opening a file throws.
+ * @throws MurmurError DATA_MALFORMED; DATA_LABELS_MISFIT: not one target a row; what opening a file throws; reading:
+ * DATA_VALUE_INVALID: a target that is no finite number, which would pass for the name of a class.
  */
 export async function arrayRows(format: 'npy' | 'idx', path: string, labels: string): Promise<RowSource> {
   const header = format === 'npy' ? npyHeader : idxHeader
@@ -38,7 +39,15 @@ export async function arrayRows(format: 'npy' | 'idx', path: string, labels: str
         let row = 0
         for await (const values of elements(path, inputs)) {
           const { value } = await told.next()
-          visit(values, Array.from(value as Float64Array) satisfies Cell[], ++row)
+          const cells: Cell[] = Array.from(value as Float64Array)
+          row++
+          if (!cells.every(Number.isFinite))
+            throw refused(
+              'DATA_VALUE_INVALID',
+              `${labels}: row ${row} is not a finite number`,
+              'mend the row or leave it out, here and in data.file',
+            )
+          visit(values, cells, row)
         }
       } finally {
         await told.return(undefined)

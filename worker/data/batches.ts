@@ -88,6 +88,12 @@ function copyWindow(
   }
 }
 
+/** The ids that a shard starts with, at most `count`. */
+export const firstTokens = (shard: Uint8Array, count: number, width: TokenWidth): number[] =>
+  Array.from({ length: Math.min(count, Math.floor(shard.length / width)) }, (_, index) =>
+    tokenAt(shard, index, width),
+  )
+
 function tokenAt(shard: Uint8Array, index: number, width: TokenWidth): number {
   let token = 0
   for (let byte = width - 1; byte >= 0; byte--) token = token * 256 + shard[index * width + byte]!

@@ -1,5 +1,6 @@
 import type { SamplingSession } from '../engine/engine.ts'
 import { type SampleOptions, sampleText, sampleTokens } from '../engine/sampling.ts'
+import { refused } from './open-file.ts'
 import type { TextTokenizer } from './tokenizer.ts'
 
 export interface ContinueOptions extends Omit<SampleOptions, 'onBytes'> {
@@ -7,20 +8,36 @@ export interface ContinueOptions extends Omit<SampleOptions, 'onBytes'> {
   readonly onText?: (text: string) => void
 }
 
+/** More than the longest context that a model of this size has; encoding takes time for each. */
+const maxPromptChars = 64 * 1024
+
 /**
- * Continues a text by `count` tokens, and gives what is new. Without a tokenizer, tokens are bytes.
- * @throws MurmurError PROMPT_EMPTY, NOT_A_LANGUAGE_MODEL (exit `usage`).
+ * Continues a text, or the ids of one, by `count` tokens, and gives what is new. Without a tokenizer, tokens are bytes.
+ * @throws MurmurError PROMPT_EMPTY, PROMPT_TOO_LONG, PROMPT_UNKNOWN: what the tokenizer has no token for,
+ * NOT_A_LANGUAGE_MODEL (exit `usage`).
  */
 export async function continueText(
   session: SamplingSession,
   theta: Float32Array,
-  prompt: string,
+  prompt: string | readonly number[],
   tokenizer: TextTokenizer | null,
   { onText, ...options }: ContinueOptions,
   signal?: AbortSignal,
 ): Promise<string> {
+  if (prompt.length > maxPromptChars)
+    throw refused(
+      'PROMPT_TOO_LONG',
+      `the prompt has a length of ${prompt.length}`,
+      `give at most ${maxPromptChars} characters`,
+    )
   if (tokenizer !== null) {
-    const ids = tokenizer.encode(prompt)
+    const ids = typeof prompt === 'string' ? tokenizer.encode(prompt) : prompt
+    if (ids.some(Number.isNaN))
+      throw refused(
+        'PROMPT_UNKNOWN',
+        'the tokenizer has no token for a part of the prompt',
+        'give another prompt',
+      )
     const speech = onText && spoken(tokenizer, ids, onText)
     const made = await sampleTokens(session, theta, ids, { ...options, onToken: speech?.token }, signal)
     speech?.end()
@@ -32,7 +49,7 @@ export async function continueText(
   const bytes = await sampleText(
     session,
     theta,
-    new TextEncoder().encode(prompt),
+    typeof prompt === 'string' ? new TextEncoder().encode(prompt) : Uint8Array.from(prompt),
     { ...options, onBytes },
     signal,
   )

@@ -8,7 +8,10 @@ const maxRowValues = 2 ** 24
 /** Names of columns and of classes are told in the manifest, which is one block. */
 const maxNames = 20_000
 
-const name = z.string().max(256)
+/** Of a column or a class. */
+export const maxNameChars = 256
+
+const name = z.string().max(maxNameChars)
 const names = z.array(name).min(1).max(maxNames)
 const finite = z.number().refine(Number.isFinite)
 const scale = z.strictObject({ means: z.array(finite).min(1), deviations: z.array(finite.positive()).min(1) })

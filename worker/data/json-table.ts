@@ -38,14 +38,14 @@ export async function jsonTable(path: string): Promise<Table> {
   return table
 }
 
-/** Visits the objects of a file, from line 1, until `visit` says false. Blank lines are passed over, but count. */
+/** Visits the objects of a file, counted from 1, until `visit` says false. Blank lines are passed over. */
 async function lines(
   path: string,
-  visit: (value: ReadonlyMap<string, unknown>, line: number) => boolean,
+  visit: (value: ReadonlyMap<string, unknown>, row: number) => boolean,
 ): Promise<void> {
   await withDataFile(path, async (file) => {
     const decoder = new TextDecoder('utf-8', { fatal: true })
-    let line = 0
+    let [line, row] = [0, 0]
     const take = (parts: readonly Buffer[]): boolean => {
       line++
       const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
@@ -59,7 +59,7 @@ async function lines(
       }
       if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw malformedData(path, `line ${line} is not an object`)
-      return visit(new Map(Object.entries(value)), line)
+      return visit(new Map(Object.entries(value)), ++row)
     }
     let parts: Buffer[] = []
     let length = 0

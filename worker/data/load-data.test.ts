@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { DataSection } from '../../protocol/data-section.ts'
-import { isText, loadRows, rowsOf, textOf } from './load-data.ts'
+import { isText, loadRows, loadText, rowsOf, textOf } from './load-data.ts'
 import { folderTexts, joined } from './texts.ts'
 
 let folder: string
@@ -105,4 +105,40 @@ test.each<[string, () => Promise<unknown>, string]>([
   ['an array without labels', () => rowsOf({ file: fixture('values.npy') }), 'DATA_TARGET_MISSING'],
 ])('%s: refused', async (_, read, code) => {
   await expect(read()).rejects.toMatchObject({ code, exit: 'usage' })
+})
+
+test('blank lines among rows of JSON are no rows', async () => {
+  const rows = Array.from({ length: 20 }, (_, row) => JSON.stringify({ x: row, kind: row % 2 }))
+  await writeFile(at('blank.jsonl'), rows.join('\n\n'))
+  const { manifest } = await loadRows({ file: at('blank.jsonl'), target: 'kind' })
+  expect(manifest.trainCount + manifest.heldOutCount).toBe(20)
+})
+
+const wordy: DataSection = {
+  target: 'x',
+  features: ['x'],
+  labels: 'x',
+  standardize: true,
+  split: 'by-label',
+  shards: 100,
+  seed: 3,
+}
+const array = { file: fixture('values.npy'), labels: fixture('labels.npy') }
+const table = { file: fixture('table.parquet'), target: 'kind', features: ['width'] }
+const asText = (data: DataSection) => loadText(data, null, 1)
+
+test.each<[string, (data: DataSection) => Promise<unknown>, DataSection, readonly string[]]>([
+  ['all keys of rows, of a built-in text', asText, { builtin: 'moby-dick', ...wordy }, Object.keys(wordy)],
+  ['all keys of rows, of a book', asText, { file: 'book.txt', ...wordy }, Object.keys(wordy)],
+  ['a field of a book', asText, { file: 'book.txt', field: 'text' }, ['field']],
+  ['classes of a book', asText, { file: 'book.txt', task: 'classification' }, ['task']],
+  ['columns of an array', loadRows, { ...array, target: 'x', features: ['x'] }, ['target', 'features']],
+  ['labels of a table', loadRows, { ...table, labels: 'x' }, ['labels']],
+  ['a tokenizer of digits', loadRows, { builtin: 'mnist', tokenizer: 'x' }, ['tokenizer']],
+  ['a language of rows', loadRows, { ...table, task: 'language' }, ['task']],
+])('%s: refused, for it would change nothing', async (_, load, data, keys) => {
+  const here = data.file === 'book.txt' ? { ...data, file: at('book.txt') } : data
+  const refused = await load(here).catch((error: unknown) => error)
+  expect(refused).toMatchObject({ code: 'DATA_KEY_UNUSED', exit: 'usage' })
+  for (const key of keys) expect(String(refused)).toContain(`data.${key}: `)
 })

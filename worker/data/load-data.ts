@@ -3,6 +3,7 @@ import type { DataFormatName, DataSection } from '../../protocol/data-section.ts
 import { arrayRows } from './array-rows.ts'
 import { csvTable } from './csv-table.ts'
 import { encodeText } from './encode-text.ts'
+import { type Reading, refuseIdleKeys } from './idle-keys.ts'
 import { jsonTable } from './json-table.ts'
 import { mnistRows } from './mnist.ts'
 import { mobyDick } from './moby-dick.ts'
@@ -44,6 +45,7 @@ export async function loadText(
   tokenizer: LoadedTokenizer | null,
   context: number,
 ): Promise<ShardedData> {
+  refuseIdleKeys(data, readingOf(data, 'text'))
   const options = { context, heldOutFraction: data.heldOut ?? defaultHeldOutFraction }
   const text = await textOf(data)
   if (tokenizer === null) return shardText(text, options)
@@ -75,6 +77,7 @@ export async function textOf(data: DataSection): Promise<Uint8Array> {
  */
 export async function loadRows(data: DataSection): Promise<ShardedData> {
   const source = await rowsOf(data)
+  refuseIdleKeys(data, readingOf(data, 'rows'))
   return await shardRows(source, {
     task: data.task === 'language' ? undefined : data.task,
     standardize: data.standardize ?? source.columns !== null,
@@ -122,6 +125,11 @@ const endings: readonly (readonly [RegExp, DataFormatName])[] = [
 /** As the section says, else as the file's name ends; text where neither tells. */
 const formatOf = ({ format, file = '' }: DataSection): DataFormatName =>
   format ?? endings.find(([ending]) => ending.test(file))?.[1] ?? 'text'
+
+const readingOf = (data: DataSection, as: Reading['as']): Reading => ({
+  as,
+  format: data.file === undefined ? null : formatOf(data),
+})
 
 const notText = (name: string) =>
   refused('DATA_NOT_TEXT', `${name} is not text`, 'give text, or another model than gpt: model.preset')

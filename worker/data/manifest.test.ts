@@ -1,7 +1,8 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { beforeAll, expect, test } from 'vitest'
-import type { RowsFormat } from './format.ts'
-import { type DataManifest, parseDataManifest } from './manifest.ts'
+import { itemBytes, type RowsFormat } from './format.ts'
+import { type DataManifest, encodeDataManifest, parseDataManifest } from './manifest.ts'
+import { maxDataBytes } from './open-file.ts'
 import { shardRows } from './shard-rows.ts'
 import type { ShardedData } from './shards.ts'
 
@@ -64,5 +65,22 @@ test.each<[string, (of: RowsFormat) => object, RegExp]>([
 ])('%s: refused', (_, change, message) => {
   expect(() => parseDataManifest(withFormat(change))).toThrow(
     expect.objectContaining({ code: 'DATA_MANIFEST_MALFORMED', message: expect.stringMatching(message) }),
+  )
+})
+
+test('one block that is named over and over is refused beyond what one run may have', () => {
+  const { format, shards } = sharded.manifest
+  const count = Math.floor((16 * 2 ** 20) / itemBytes(format))
+  const named = (times: number) => {
+    const many = Array.from({ length: times }, () => ({ ...shards[0]!, count }))
+    return encodeDataManifest({ ...sharded.manifest, shards: many, trainCount: times * count })
+  }
+  const most = Math.floor(maxDataBytes / (count * itemBytes(format))) - 1
+  expect(parseDataManifest(named(most)).trainCount).toBe(most * count)
+  expect(() => parseDataManifest(named(most + 2))).toThrow(
+    expect.objectContaining({
+      code: 'DATA_MANIFEST_MALFORMED',
+      message: expect.stringMatching(/data are over/),
+    }),
   )
 })

@@ -4,6 +4,7 @@ import { contentLink } from '../../protocol/content-link.ts'
 import { MurmurError } from '../../protocol/errors.ts'
 import { maxMetadataBlockBytes, maxShardBytes } from '../../protocol/limits.ts'
 import { formatSchema, itemBytes, type Scale } from './format.ts'
+import { maxDataBytes } from './open-file.ts'
 
 /** One raw block of so many items: bytes, tokens or rows. */
 const shard = z.strictObject({ cid: contentLink(), count: z.int().min(1).max(maxShardBytes) })
@@ -52,6 +53,8 @@ function contradiction({ format, shards, heldOut, trainCount, heldOutCount }: Da
   const item = itemBytes(format)
   if ([...shards, ...heldOut].some(({ count }) => count * item > maxShardBytes))
     return `a shard is over ${maxShardBytes} bytes`
+  // One block may be named many times, and whoever trains or evaluates holds what is named.
+  if ((trainCount + heldOutCount) * item > maxDataBytes) return `its data are over ${maxDataBytes} bytes`
   if (format.kind !== 'rows') return null
   const { inputs, targets, columns, labels, features, values } = format
   const width = inputs.shape.reduce((product, size) => product * size, 1)

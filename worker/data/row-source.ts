@@ -1,3 +1,4 @@
+import { maxNameChars } from './format.ts'
 import { refused } from './open-file.ts'
 import { assertColumns, numberOf, type Table } from './table.ts'
 
@@ -25,7 +26,7 @@ export interface TableRows {
 
 /**
  * Numbers of a table and what is to be told from them.
- * @throws MurmurError DATA_COLUMN_MISSING, DATA_COLUMN_TWICE; reading: DATA_VALUE_INVALID with row and column.
+ * @throws MurmurError DATA_COLUMN_MISSING, DATA_COLUMN_TWICE, DATA_TOO_LARGE; reading: DATA_VALUE_INVALID with row and column.
  */
 export function tableRows(table: Table, { targets, features: named }: TableRows): RowSource {
   const features = named ?? table.columns.filter((column) => !targets.includes(column))
@@ -38,6 +39,13 @@ export function tableRows(table: Table, { targets, features: named }: TableRows)
       'DATA_COLUMN_TWICE',
       'a column is named twice in data.features and data.target',
       'name each once',
+    )
+  const long = wanted.find((column) => column.length > maxNameChars)
+  if (long !== undefined)
+    throw refused(
+      'DATA_TOO_LARGE',
+      `${table.name}: the column ${long.slice(0, 40)}… has a name of ${long.length} characters, over ${maxNameChars}`,
+      'rename it, or leave it out of data.features',
     )
   const inputs = new Float64Array(features.length)
   return {
@@ -68,5 +76,5 @@ function targetOf(cell: unknown): Cell | null {
   if (typeof cell === 'boolean') return String(cell)
   if (typeof cell !== 'string') return numberOf(cell)
   const text = cell.trim()
-  return text === '' || text.length > 256 ? null : text
+  return text === '' || text.length > maxNameChars ? null : text
 }

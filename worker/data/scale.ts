@@ -1,4 +1,5 @@
 import type { Scale } from './format.ts'
+import { refused } from './open-file.ts'
 import type { Cell, RowSource } from './row-source.ts'
 import { numberOf } from './table.ts'
 
@@ -45,7 +46,10 @@ export interface Scales {
   readonly bytes: { readonly factor: number; readonly shift: number }
 }
 
-/** Of each feature, and of each value to be told; over the rows that `isTrained` says, from 1. */
+/**
+ * Of each feature, and of each value to be told; over the rows that `isTrained` says, from 1.
+ * @throws MurmurError DATA_VALUE_INVALID: numbers so large that their deviation is none.
+ */
 export async function scalesOf(
   source: RowSource,
   targets: number,
@@ -58,7 +62,20 @@ export async function scalesOf(
     features.add(inputs)
     values?.add(told.map((cell: Cell) => numberOf(cell) ?? Number.NaN))
   })
+  assertBounded(source, features.scale, source.columns?.features)
+  if (values !== null) assertBounded(source, values.scale, source.columns?.targets)
   const { mean, deviation } = features.whole
   const bytes = { factor: Math.fround(1 / deviation), shift: Math.fround(-mean / deviation) }
   return { features: features.scale, values: values?.scale ?? null, bytes }
+}
+
+/** What is no number at all is left to the writer of rows, which knows the row. */
+function assertBounded({ name }: RowSource, { means, deviations }: Scale, columns?: readonly string[]): void {
+  const at = means.findIndex((mean, index) => [Math.abs(mean), deviations[index]].includes(Infinity))
+  if (at === -1) return
+  throw refused(
+    'DATA_VALUE_INVALID',
+    `${name}: ${columns?.[at] ?? `value ${at + 1}`} has numbers too large to be standardized`,
+    'scale them down, or set data.standardize to false',
+  )
 }

@@ -194,6 +194,17 @@ test.each<[string, RowSource, Partial<RowOptions>, string]>([
   ['no rows', sourceOf([]), {}, 'DATA_EMPTY'],
   ['one row', sourceOf(numbered(1)), {}, 'DATA_TOO_SHORT'],
   ['more than memory is to hold', sourceOf(numbered(100)), { maxBytes: 799 }, 'DATA_TOO_LARGE'],
+  ['more with its targets', sourceOf(numbered(100)), { maxBytes: 899 }, 'DATA_TOO_LARGE'],
+  [
+    'numbers whose deviation is none',
+    sourceOf([
+      [[1e300], [0]],
+      [[-1e300], [1]],
+      [[1e300], [1]],
+    ]),
+    { standardize: true },
+    'DATA_VALUE_INVALID',
+  ],
   [
     'quantities by label',
     sourceOf([
@@ -232,6 +243,27 @@ test.each<[string, RowSource, Partial<RowOptions>, string]>([
   ],
 ])('%s: refused', async (_, source, changed, code) => {
   await expect(shardRows(source, { ...options, ...changed })).rejects.toMatchObject({ code, exit: 'usage' })
+})
+
+test('rows longer than a shard usually is: no shard and no held-out part is without rows', async () => {
+  const wide = Array.from({ length: 10 }, (_, row): Row => [new Array(100_000).fill(row), [row % 2]])
+  const data = await shardRows(sourceOf(wide), options)
+  const counts = [...data.manifest.heldOut, ...data.manifest.shards].map(({ count }) => count)
+  expect(counts).toEqual(new Array(10).fill(1))
+  expect(parseDataManifest(data.manifestBytes)).toEqual(data.manifest)
+})
+
+test('a source that became shorter is refused, not filled up with zeros', async () => {
+  const format = formatOf(await shardRows(sourceOf(numbered(10)), options))
+  let count = 10
+  const source = sourceOf([], {
+    shape: [2],
+    read: async (visit) => {
+      for (let row = 1; row <= count; row++) visit([row, row], [1], row)
+      count = 9
+    },
+  })
+  await expect(recordsOf(source, format)).rejects.toMatchObject({ code: 'DATA_CHANGED' })
 })
 
 test('a source that changes between two readings is refused', async () => {

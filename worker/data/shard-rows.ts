@@ -1,5 +1,6 @@
 import { itemBytes, type RowsFormat } from './format.ts'
 import { maxDataBytes, refused } from './open-file.ts'
+import { tooLarge } from './read-text.ts'
 import { orderRows } from './row-order.ts'
 import type { RowSource } from './row-source.ts'
 import { rowWriter } from './row-writer.ts'
@@ -48,6 +49,8 @@ export async function shardRows(source: RowSource, options: RowOptions): Promise
   const { places, heldOut } = orderRows(rows, heldOutFraction, seed, labels)
   const format = await formatOf(source, targets, options, (row) => places[row - 1]! >= heldOut)
   const record = itemBytes(format)
+  if (rows * record > maxBytes)
+    throw tooLarge(`${source.name}, its targets included,`, rows * record, maxBytes)
   const bytes = new Uint8Array(rows * record)
   const write = rowWriter(source, format, bytes)
   let written = 0
@@ -62,7 +65,7 @@ export async function shardRows(source: RowSource, options: RowOptions): Promise
   const shards = cut(bytes.subarray(heldOut * record), Math.min(trained, options.shards ?? usual), record)
   const kept = cut(
     bytes.subarray(0, heldOut * record),
-    Math.ceil((heldOut * record) / usualShardBytes),
+    Math.min(heldOut, Math.ceil((heldOut * record) / usualShardBytes)),
     record,
   )
   return sealed(shards, kept, format)
@@ -95,10 +98,13 @@ export async function recordsOf(source: RowSource, format: RowsFormat): Promise<
   if (rows === 0) throw refused('DATA_EMPTY', `${source.name} has no rows`, 'name data with rows in it')
   const bytes = new Uint8Array(rows * record)
   const write = rowWriter(source, format, bytes)
+  let written = 0
   await source.read((inputs, told, row) => {
     if (row > rows) throw changed(source.name)
     write(inputs, told, row, (row - 1) * record)
+    written++
   })
+  if (written !== rows) throw changed(source.name)
   return bytes
 }
 

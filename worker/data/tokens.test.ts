@@ -174,3 +174,15 @@ test('a prompt is continued in tokens, and told in whole characters', async () =
   expect(parts.length).toBeGreaterThan(4)
   expect(parts.some((part) => part.includes('\uFFFD'))).toBe(false)
 })
+
+test('a prompt beyond a length, or without tokens, is refused before it is continued', async () => {
+  const session = {} as SamplingSession
+  const options = { count: 1, temperature: 0, topK: 1, seed: 0 }
+  const continued = (prompt: string, encode = tokenizer.encode) =>
+    continueText(session, new Float32Array(1), prompt, { ...tokenizer, encode }, options)
+  await expect(continued('a'.repeat(65_537))).rejects.toMatchObject({
+    code: 'PROMPT_TOO_LONG',
+    exit: 'usage',
+  })
+  await expect(continued('a', () => [Number.NaN])).rejects.toMatchObject({ code: 'PROMPT_UNKNOWN' })
+})
