@@ -10,7 +10,7 @@ export const tolerance = 0.02
  * Lion steps by signs, which make whole steps of the noise between engines: 0.015 to 0.04 were measured of honest rounds of 60
  * steps, 0.0005 to 0.0009 of AdamW, Muon and SGD in the same place.
  */
-export const lionTolerance = 0.1
+const lionTolerance = 0.1
 
 export const toleranceOf = (optimizer: string): number => (optimizer === 'lion' ? lionTolerance : tolerance)
 
