@@ -1,10 +1,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openStore } from '../checkpoints/store.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import { evalCommand } from './eval-command.ts'
+import { said } from './fixtures/said.ts'
 import { headFolder } from './home.ts'
 import { sampleCommand } from './sample-command.ts'
 import { prepareRun } from './submit.ts'
@@ -45,20 +46,6 @@ beforeAll(async () => {
   await store.close()
 })
 afterAll(() => rm(home, { recursive: true }))
-
-async function said(work: () => Promise<void>): Promise<string> {
-  const parts: string[] = []
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-    parts.push(String(part))
-    return true
-  })
-  try {
-    await work()
-  } finally {
-    spy.mockRestore()
-  }
-  return parts.join('')
-}
 
 const measured = async (name: string, data?: string) =>
   JSON.parse(await said(() => evalCommand(name, { batches: '32', home, json: true, data })))

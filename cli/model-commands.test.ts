@@ -1,12 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openStore } from '../checkpoints/store.ts'
 import { readRunModel } from '../program/run-model.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { tinyRunFile } from '../test/tiny-run.ts'
 import { evalCommand } from './eval-command.ts'
+import { said } from './fixtures/said.ts'
 import { headFolder } from './home.ts'
 import { sampleCommand } from './sample-command.ts'
 import { prepareRun } from './submit.ts'
@@ -30,20 +31,6 @@ beforeAll(async () => {
   await store.close()
 })
 afterAll(() => rm(home, { recursive: true }))
-
-async function said(work: () => Promise<void>): Promise<string> {
-  const parts: string[] = []
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((part) => {
-    parts.push(String(part))
-    return true
-  })
-  try {
-    await work()
-  } finally {
-    spy.mockRestore()
-  }
-  return parts.join('')
-}
 
 test('sample continues a prompt as it goes, the same for the same seed; by CID, by name, or the newest', async () => {
   const text = await said(() => sampleCommand('tiny', { ...drawing, prompt: 'Call', home }))

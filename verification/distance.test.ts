@@ -7,10 +7,10 @@ import { contentId } from '../protocol/content-id.ts'
 import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
-import { batchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { trainRound } from '../worker/train-round.ts'
 import { distanceOf, statisticNoise, tolerance } from './distance.ts'
+import { batches, shards } from './fixtures/byte-windows.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
 import { emptyLocalState, localStateDigest, packLocalState } from './local-state.ts'
 import { replayRound } from './replay.ts'
@@ -86,12 +86,6 @@ const spec = parseRunFile(
   { model: { context: 4 }, train: { batch: 2, innerSteps: 8 }, audit: { segments: 4 } },
   'run.yaml',
 )
-const tokens = { type: 'int64', shape: [2, 4] } as const
-const batches = batchSource(
-  { kind: 'bytes' },
-  { task: 'language', inputs: tokens, targets: tokens, tokensPerStep: 8 },
-)
-const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
 const signal = new AbortController().signal
 
 /** Does everything but to move the parameters from `start` to `end`. */

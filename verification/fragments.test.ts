@@ -8,8 +8,8 @@ import { contentId } from '../protocol/content-id.ts'
 import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
-import { batchSource } from '../worker/data/batch-source.ts'
 import { trainRound } from '../worker/train-round.ts'
+import { batches, shards } from './fixtures/byte-windows.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
 import {
   emptyLocalState,
@@ -35,12 +35,6 @@ const spec = parseRunFile(
   { model: { context: 4 }, train: { batch: 2, innerSteps: 4 }, audit: { segments: 2 } },
   'run.yaml',
 )
-const tokens = { type: 'int64', shape: [2, 4] } as const
-const batches = batchSource(
-  { kind: 'bytes' },
-  { task: 'language', inputs: tokens, targets: tokens, tokensPerStep: 8 },
-)
-const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
 const theta = Float32Array.from({ length: parameterCount }, (_, index) => (index % 17) / 17)
 const signal = new AbortController().signal
 

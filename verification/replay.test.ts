@@ -8,10 +8,10 @@ import { peer } from '../protocol/fixtures/names.ts'
 import type { CidText, Hash } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import type { ManifestEntry } from '../protocol/wire.ts'
-import { batchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
 import { tolerance } from './distance.ts'
+import { batches, shards } from './fixtures/byte-windows.ts'
 import { fakeSession } from './fixtures/fake-session.ts'
 import { emptyLocalState, type LocalState, localStateDigest, packLocalState } from './local-state.ts'
 import { type Claim, type Outcome, type ReplayDependencies, replayRound } from './replay.ts'
@@ -24,12 +24,6 @@ const spec = parseRunFile(
 const compressor = sparseLoCo({ chunkSize: 4096, k: 32, beta: 0.95 })
 const averaging = { compressor, rule: weightedMean, outer: outerSgd(1), fragments: 1, eager: false }
 const shape = { parameterCount, moments: 2, hasDrift: false }
-const tokens = { type: 'int64', shape: [2, 4] } as const
-const batches = batchSource(
-  { kind: 'bytes' },
-  { task: 'language', inputs: tokens, targets: tokens, tokensPerStep: 8 },
-)
-const shards = [Uint8Array.from({ length: 500 }, (_, index) => (index * 37) % 251)]
 const theta = Float32Array.from({ length: parameterCount }, (_, index) => Math.fround(Math.sin(index)))
 const signal = new AbortController().signal
 

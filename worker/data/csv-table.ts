@@ -1,6 +1,6 @@
 import { CsvError, parse } from 'csv-parse'
-import { refused, withDataFile } from './open-file.ts'
-import { assertColumns, invalidCell, malformedData, maxColumns, type Table } from './table.ts'
+import { withDataFile } from './open-file.ts'
+import { assertColumns, invalidCell, malformedData, refuseWide, type Table } from './table.ts'
 
 /** One record with all its line ends: the widest table allowed, with sixteen characters a cell. */
 const maxRecordChars = 1024 * 1024
@@ -16,8 +16,7 @@ export async function csvTable(path: string): Promise<Table> {
     return false
   })
   if (new Set(columns).size < columns.length) throw malformedData(path, 'two columns have one name')
-  if (columns.length > maxColumns)
-    throw refused('DATA_TOO_LARGE', `${path} has ${columns.length} columns, over ${maxColumns}`, 'drop some')
+  refuseWide(path, columns)
   const table: Table = {
     name: path,
     columns,

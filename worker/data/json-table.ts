@@ -1,5 +1,5 @@
-import { refused, withDataFile } from './open-file.ts'
-import { assertColumns, invalidCell, malformedData, maxColumns, type Table } from './table.ts'
+import { withDataFile } from './open-file.ts'
+import { assertColumns, invalidCell, malformedData, refuseWide, type Table } from './table.ts'
 
 /** One line: a long book as one string. */
 const maxLineBytes = 16 * 1024 * 1024
@@ -14,12 +14,7 @@ export async function jsonTable(path: string): Promise<Table> {
     columns = [...value.keys()]
     return false
   })
-  if (columns.length > maxColumns)
-    throw refused(
-      'DATA_TOO_LARGE',
-      `${path} has ${columns.length} keys a line, over ${maxColumns}`,
-      'drop some',
-    )
+  refuseWide(path, columns)
   const table: Table = {
     name: path,
     columns,

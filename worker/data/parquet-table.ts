@@ -6,7 +6,7 @@ import {
   parquetRead,
 } from 'hyparquet'
 import { refused, withDataFile } from './open-file.ts'
-import { assertColumns, invalidCell, malformedData, maxColumns, type Table } from './table.ts'
+import { assertColumns, invalidCell, malformedData, refuseWide, type Table } from './table.ts'
 
 /** What a row group may unpack to: it is held whole, each number as some sixteen bytes. */
 const maxGroupBytes = 128 * 1024 * 1024
@@ -18,8 +18,7 @@ const maxGroupBytes = 128 * 1024 * 1024
 export async function parquetTable(path: string): Promise<Table> {
   const { row_groups: groups, schema } = await withParquet(path, async (_, metadata) => metadata)
   const columns = schema.filter(({ num_children: children }) => !children).map(({ name }) => name)
-  if (columns.length > maxColumns)
-    throw refused('DATA_TOO_LARGE', `${path} has ${columns.length} columns, over ${maxColumns}`, 'drop some')
+  refuseWide(path, columns)
   const largest = groups.reduce((most, group) => Math.max(most, Number(group.total_byte_size)), 0)
   if (largest > maxGroupBytes)
     throw refused(

@@ -13,8 +13,13 @@ export interface Table {
   invalid(row: number, column: string, cell: unknown, wanted: string): MurmurError
 }
 
-/** Columns of a table. */
-export const maxColumns = 20_000
+const maxColumns = 20_000
+
+/** @throws MurmurError DATA_TOO_LARGE: more columns than a table may have. */
+export function refuseWide(name: string, columns: readonly string[]): void {
+  if (columns.length <= maxColumns) return
+  throw refused('DATA_TOO_LARGE', `${name} has ${columns.length} columns, over ${maxColumns}`, 'drop some')
+}
 
 /** DATA_VALUE_INVALID with row, column and what stands there. */
 export const invalidCell = (name: string, row: number, column: string, cell: unknown, wanted: string) =>
