@@ -52,14 +52,11 @@ export const reciprocal = unary(({ graph, gradient, y }) =>
   graph.node('Neg', [graph.node('Mul', [gradient, graph.node('Mul', [y, y])])]),
 )
 
-/**
- * Passes where y > 0; Sign(y) is exactly that mask, as y ≥ 0. A gradient that has y as a factor (that of a squared
- * Relu) is masked already.
- */
+/** Passes where y > 0. A gradient that has y as a factor (that of a squared Relu) is masked already. */
 export const relu = unary(({ graph, gradient, y }) => {
   const maker = graph.maker(gradient)
   if (maker?.opType === 'Mul' && maker.inputs.includes(y.name)) return gradient
-  return graph.node('Mul', [gradient, graph.node('Sign', [y])])
+  return graph.node('Mul', [gradient, asFloat(graph, graph.node('Greater', [y, graph.scalar(0)]))])
 })
 
 export const absolute = unary(({ graph, gradient, x }) =>
@@ -71,6 +68,12 @@ export const errorFunction = unary(({ graph, gradient, x }) => {
   const bell = graph.node('Exp', [graph.node('Neg', [graph.node('Mul', [x, x])])])
   return graph.node('Mul', [gradient, graph.node('Mul', [bell, graph.scalar(2 / Math.sqrt(Math.PI))])])
 })
+
+export const sine = unary(({ graph, gradient, x }) => graph.node('Mul', [gradient, graph.node('Cos', [x])]))
+
+export const cosine = unary(({ graph, gradient, x }) =>
+  graph.node('Neg', [graph.node('Mul', [gradient, graph.node('Sin', [x])])]),
+)
 
 /** ln(1 + eˣ): the logistic function. */
 export const softplus = unary(({ graph, gradient, x }) =>
@@ -103,8 +106,8 @@ export const clip: Operator = {
   },
 }
 
-/** Piecewise constant: its gradient is zero almost everywhere, so none is given. */
-const piecewiseConstant: Operator = { infer: relu.infer }
+/** Piecewise constant: its gradient is zero almost everywhere, and taken as zero at the steps too, as PyTorch does. */
+const piecewiseConstant: Operator = { infer: relu.infer, gradient: () => [undefined] }
 
 export const sign = piecewiseConstant
 export const floor = piecewiseConstant

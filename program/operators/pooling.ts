@@ -13,6 +13,7 @@ import {
   reshape,
   type Value,
 } from './operator.ts'
+import { areTiles, planesOfTiles, tilesOfPlanes } from './tiles.ts'
 import {
   adjointAttributes,
   extent,
@@ -25,6 +26,9 @@ import {
 
 /** Windows of more places are refused: their one-hot filters are a constant of its square. */
 const maxPlaces = 121
+
+/** As many planes are split apart and joined in one node: a graphics card binds eight buffers to it. */
+const maxPlanes = 7
 
 function poolingOf(attributes: Attributes, x: Value): Windows {
   const kernel = intsAttribute(attributes, 'kernel_shape')
@@ -69,6 +73,8 @@ export const maxPool: Operator = {
     const windows = poolingOf(node.attributes, x)
     const K = elements(windows.kernel)
     require(K <= maxPlaces, `windows of ${K} places; at most ${maxPlaces} are supported`)
+    if (K <= maxPlanes && areTiles(windows, spatialOf(x.shape)))
+      return [tiledMaxGradient(graph, x, outputs[0]!, gradients[0]!, windows.kernel)]
     const filters = graph.floats(identityMatrix(K), [K, 1, ...windows.kernel])
     const places = placesAsChannels(graph, x, windows, filters)
     const counts = places.shape.slice(2)
@@ -93,6 +99,30 @@ export const maxPool: Operator = {
 
 const identityMatrix = (size: number): Float32Array =>
   Float32Array.from({ length: size * size }, (_, at) => (at % (size + 1) === 0 ? 1 : 0))
+
+/** The gradient where windows are tiles: truth values say of each plane whether it is the first that has the maximum. */
+function tiledMaxGradient(
+  graph: GraphWriter,
+  x: Value,
+  largest: Value,
+  gradient: Value,
+  kernel: readonly number[],
+): Value {
+  const planes_KP = planesOfTiles(graph, x, kernel)
+  const [K, P] = planes_KP.shape as [number, number]
+  const row = (value: Value) => reshape(graph, value, [1, P])
+  const equal_KP = graph.node('Equal', [planes_KP, row(largest)])
+  const ones = Array.from({ length: K }, () => 1)
+  const equals = graph.nodes('Split', [equal_KP, graph.ints(ones)], K, { axis: int(0) })
+  let taken = equals[0]!
+  const first = [taken]
+  for (const one of equals.slice(1)) {
+    first.push(graph.node('And', [one, graph.node('Not', [taken])]))
+    taken = graph.node('Or', [taken, one])
+  }
+  const chosen = asFloat(graph, graph.node('Concat', first, { axis: int(0) }))
+  return tilesOfPlanes(graph, graph.node('Mul', [chosen, row(gradient)]), kernel, x.shape)
+}
 
 /** [N·C, K, …]: what the windows of each channel see at each of their K places. */
 function placesAsChannels(graph: GraphWriter, x: Value, windows: Windows, filters: Value): Value {

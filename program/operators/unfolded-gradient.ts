@@ -4,6 +4,9 @@ import type { Windows } from './windows.ts'
 /** As many pieces are joined in one node: a graphics card binds eight buffers to it. */
 const maxPieces = 7
 
+/** Products of fewer columns cost as much as of these: rows of the kernel are then joined, too. */
+const narrow = 16
+
 /** Whether the kernel [k₁, …, k] is small enough to be laid out: rows of its last axis, and as many of them. */
 export const canUnfold = ({ kernel }: Windows): boolean =>
   kernel.at(-1)! <= maxPieces && elements(kernel.slice(0, -1)) <= maxPieces
@@ -45,13 +48,19 @@ export function unfoldedWeightGradient(
     return reshape(graph, graph.node('Slice', [padded, ...slice]), [C, P])
   }
   const width = kernel.at(-1)!
-  const rows = placesOf(kernel.slice(0, -1)).map((row) => {
-    const seen = Array.from({ length: width }, (_, at) => seenAt_CP([...row, at]))
-    const together = seen.length === 1 ? seen[0]! : graph.node('Concat', seen, { axis: int(0) })
-    const product = graph.node('Gemm', [gradient_MP, together], { transB: int(1) })
-    return reshape(graph, product, [M, 1, width, C])
-  })
-  const all = rows.length === 1 ? rows[0]! : graph.node('Concat', rows, { axis: int(1) })
+  const join = (values: readonly Value[], axis: number) =>
+    values.length === 1 ? values[0]! : graph.node('Concat', values, { axis: int(axis) })
+  const seen = placesOf(kernel.slice(0, -1)).map((row) =>
+    join(
+      Array.from({ length: width }, (_, at) => seenAt_CP([...row, at])),
+      0,
+    ),
+  )
+  const product = (together: Value) => {
+    const made = graph.node('Gemm', [gradient_MP, together], { transB: int(1) })
+    return reshape(graph, made, [M, together.shape[0]! / (width * C), width, C])
+  }
+  const all = C * width < narrow ? product(join(seen, 0)) : join(seen.map(product), 1)
   const turned = graph.node('Transpose', [all], { perm: ints([0, 3, 1, 2]) })
   return reshape(graph, turned, [M, C, ...kernel])
 }

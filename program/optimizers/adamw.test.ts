@@ -12,12 +12,13 @@ test('bias corrections are 1 − βᵗ', () => {
 })
 
 test.each([
-  ['below the clipping norm', 0.05],
-  ['above the clipping norm', 5],
-])('twenty steps with gradients %s match the textbook in doubles', async (_, size) => {
+  ['below the clipping norm', { size: 0.05, matrix: [3, 4], bias: 5 }],
+  ['above the clipping norm', { size: 5, matrix: [3, 4], bias: 5 }],
+  ['of parameters that decay in whole rows', { size: 0.05, matrix: [64, 3], bias: 128 }],
+])('twenty steps with gradients %s match the textbook in doubles', async (_, { size, matrix, bias }) => {
   const table = layOut([
-    { name: 'w', shape: [3, 4], init: { kind: 'zeros' }, decay: true },
-    { name: 'b', shape: [5], init: { kind: 'zeros' }, decay: false },
+    { name: 'w', shape: matrix, init: { kind: 'zeros' }, decay: true },
+    { name: 'b', shape: [bias], init: { kind: 'zeros' }, decay: false },
   ])
   const graph = createGraph()
   const params = graph.input('params', 'float32', [table.count])

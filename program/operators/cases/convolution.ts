@@ -98,6 +98,24 @@ export const convolutionCases: GradientCases = {
     },
     range: 'distinct',
   }),
+  'MaxPool, tiles': ({ int: size }) => {
+    const kernel = [[2, 2], [1, 3], [2], [1, 2, 2]][size(0, 3)]!
+    return {
+      shapes: [[2, size(1, 3), ...kernel.map((length) => length * size(1, 3))]],
+      build: node('MaxPool', { kernel_shape: ints(kernel), strides: ints(kernel) }),
+      range: 'distinct',
+    }
+  },
+  'MaxPool, tiles of equal values': () => ({
+    // As above: each value twice, side by side in one window.
+    shapes: [[1, 2, 4, 2, 1]],
+    build(graph, [x]) {
+      const twice = graph.node('Concat', [x!, x!], { axis: int(4) })
+      const image = graph.node('Reshape', [twice, graph.ints([1, 2, 4, 4])])
+      return graph.node('MaxPool', [image], { kernel_shape: ints([2, 2]), strides: ints([2, 2]) })
+    },
+    range: 'distinct',
+  }),
   GlobalAveragePool: ({ int: size }) => ({
     shapes: [[2, size(1, 3), size(1, 4), 3]],
     build: node('GlobalAveragePool'),

@@ -144,4 +144,52 @@ export const layoutCases: GradientCases = {
       return graph.node('ScatterElements', [data!, indices, updates!], { axis: int(pick([1, -1])) })
     },
   }),
+  GatherND: ({ pick }) => ({
+    shapes: [[2, 3, 4]],
+    build(graph, [x]) {
+      const [indices, shape, batch] = pick([
+        [[1, 2, 0, 0, -1, 1], [3, 2], 0],
+        [[1, 0, 1, -2], [2, 2, 1], 0],
+        [[1, 2, 3, 0, 0, 0], [2, 3], 0],
+        [[2, 0, -1, 1], [2, 2, 1], 1],
+        [[0, 3, 1, 1], [2, 1, 2], 1],
+      ] as const)
+      const placed = graph.node('Reshape', [graph.ints(indices), graph.ints(shape)])
+      return graph.node('GatherND', [x!, placed], batch === 0 ? {} : { batch_dims: int(batch) })
+    },
+  }),
+  ScatterND: ({ pick }) => {
+    const [indices, shape, updates] = pick([
+      [
+        [1, 2, 0, 0, -1, 1],
+        [3, 2],
+        [3, 4],
+      ],
+      [[1], [1, 1], [1, 3, 4]],
+      [
+        [1, 2, 3, 0, 0, 0],
+        [1, 2, 3],
+        [1, 2],
+      ],
+    ] as const)
+    const reduction = pick(['none', 'add'])
+    return {
+      shapes: [[2, 3, 4], updates],
+      build(graph, [data, given]) {
+        const placed = graph.node('Reshape', [graph.ints(indices), graph.ints(shape)])
+        const attributes = { reduction: { kind: 'string', value: reduction } as const }
+        return graph.node('ScatterND', [data!, placed, given!], attributes)
+      },
+    }
+  },
+  'ScatterND adds up equal places': () => ({
+    shapes: [
+      [3, 2],
+      [4, 2],
+    ],
+    build(graph, [data, given]) {
+      const placed = graph.node('Reshape', [graph.ints([2, 0, 2, -1]), graph.ints([4, 1])])
+      return graph.node('ScatterND', [data!, placed, given!], { reduction: { kind: 'string', value: 'add' } })
+    },
+  }),
 }

@@ -1,4 +1,4 @@
-import { onlyAttributes, require } from '../operator.ts'
+import { float, onlyAttributes, require } from '../operator.ts'
 import { arithmeticOf, type Composition, numberOf, oneInput, textOf } from './composition.ts'
 
 /** x Φ(x) (Hendrycks & Gimpel, arXiv 1606.08415), by the error function or its published approximation by tanh. */
@@ -39,6 +39,52 @@ export const elu: Composition = (node) => {
   const positive = greater(x, 0)
   const negative = multiply(subtract(exp(where(positive, 0, x)), 1), numberOf(node, 'alpha', 1))
   return [where(positive, x, negative)]
+}
+
+/** γx where positive, otherwise γα(eˣ − 1) (Klambauer et al., arXiv 1706.02515). */
+export const selu: Composition = (node) => {
+  onlyAttributes(node.attributes, 'alpha', 'gamma')
+  const alpha = numberOf(node, 'alpha', Math.fround(1.6732632423543772))
+  const gamma = numberOf(node, 'gamma', Math.fround(1.0507009873554805))
+  const inner = elu({ ...node, attributes: new Map([['alpha', float(alpha)]]) })[0]!
+  return [arithmeticOf(node.graph).multiply(inner, gamma)]
+}
+
+/** x where positive, otherwise α(e^(x/α) − 1) (Barron, arXiv 1704.07483). */
+export const celu: Composition = (node) => {
+  onlyAttributes(node.attributes, 'alpha')
+  const x = oneInput(node)
+  const { subtract, multiply, divide, exp, greater, where } = arithmeticOf(node.graph)
+  const alpha = numberOf(node, 'alpha', 1)
+  const positive = greater(x, 0)
+  const negative = multiply(subtract(exp(divide(where(positive, 0, x), alpha)), 1), alpha)
+  return [where(positive, x, negative)]
+}
+
+/** x / (1 + |x|). */
+export const softsign: Composition = (node) => {
+  onlyAttributes(node.attributes)
+  const x = oneInput(node)
+  const { add, divide } = arithmeticOf(node.graph)
+  return [divide(x, add(node.graph.node('Abs', [x]), 1))]
+}
+
+/** x above α, 0 elsewhere. */
+export const thresholdedRelu: Composition = (node) => {
+  onlyAttributes(node.attributes, 'alpha')
+  const x = oneInput(node)
+  const { greater, where } = arithmeticOf(node.graph)
+  return [where(greater(x, numberOf(node, 'alpha', 1)), x, 0)]
+}
+
+/** 0 within ±λ; x brought nearer to 0 by the bias elsewhere. */
+export const shrink: Composition = (node) => {
+  onlyAttributes(node.attributes, 'bias', 'lambd')
+  const x = oneInput(node)
+  const { subtract, add, greater, where } = arithmeticOf(node.graph)
+  const [bias, lambda] = [numberOf(node, 'bias', 0), numberOf(node, 'lambd', 0.5)]
+  const above = where(greater(x, lambda), subtract(x, bias), 0)
+  return [where(node.graph.node('Less', [x, node.graph.scalar(-lambda)]), add(x, bias), above)]
 }
 
 /** αx + β cut to [0, 1]. */

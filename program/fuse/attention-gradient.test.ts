@@ -1,0 +1,77 @@
+import { expect, test } from 'vitest'
+import { ortLoader } from '../../worker/engine/ort-loader.ts'
+import { ortNode } from '../../worker/engine/ort-node.ts'
+import { gradients } from '../gradients.ts'
+import { createGraph, type Graph } from '../graph.ts'
+import { encodeModel, type OnnxModel } from '../onnx/model-proto.ts'
+import { int, ints, type Value } from '../operators/operator.ts'
+import { withUsedNodes } from '../recompute/used-nodes.ts'
+import { attentionGradient } from './attention-gradient.ts'
+
+const [heads, T, D] = [2, 4, 3]
+const visible = Float32Array.from({ length: T * T }, (_, at) => (at % T <= Math.floor(at / T) ? 1 : 0))
+
+/** Gradients of the inputs of an attention; `masked` makes weights of the softmax. */
+function attention(masked: (graph: Graph, softmax: Value) => Value): OnnxModel {
+  const graph = createGraph()
+  const inputs = ['q', 'k', 'v'].map((name) => graph.input(name, 'float32', [heads, T, D]))
+  const [q, k, v] = inputs as [Value, Value, Value]
+  const scores = graph.node('MatMul', [q, graph.node('Transpose', [k], { perm: ints([0, 2, 1]) })])
+  const hidden = graph.floats(
+    visible.map((one) => (one - 1) * 60),
+    [T, T],
+  )
+  const softmax = graph.node('Softmax', [graph.node('Add', [scores, hidden])], { axis: int(-1) })
+  const y = graph.node('MatMul', [masked(graph, softmax), v])
+  const loss = graph.node('ReduceSum', [graph.node('Mul', [y, y])], { keepdims: int(0) })
+  gradients(graph, loss, inputs).forEach((gradient, index) => {
+    graph.output(`g${index}`, gradient)
+  })
+  return withUsedNodes(graph.model(new Map()))
+}
+
+const times =
+  (values: Float32Array) =>
+  (graph: Graph, softmax: Value): Value =>
+    graph.node('Mul', [softmax, graph.floats(values, [T, T])])
+
+async function computed(model: OnnxModel): Promise<readonly number[]> {
+  const feeds = Object.fromEntries(
+    model.inputs.map(({ name, shape }, input) => {
+      const data = Float32Array.from(
+        { length: heads * T * D },
+        (_, at) => ((at * 37 + input) % 19) / 10 - 0.9,
+      )
+      return [name, { data, shape }]
+    }),
+  )
+  const results = Object.fromEntries(
+    model.outputs.map(({ name, shape }) => [name, { data: new Float32Array(heads * T * D), shape }]),
+  )
+  const loaded = await ortLoader(ortNode, 'cpu', 1)(encodeModel(model), {} as never)
+  await loaded.run(feeds, results)
+  await loaded.release()
+  return Object.values(results).flatMap(({ data }) => [...data])
+}
+
+test.each<[string, (graph: Graph, softmax: Value) => Value]>([
+  ['with a mask', times(visible)],
+  ['with other factors', times(visible.map((one, at) => one - at / 20))],
+  ['without a mask', (_, softmax) => softmax],
+])('attention %s has the same gradients, and no sum over scores is left', async (_, masked) => {
+  const model = attention(masked)
+  const fewer = attentionGradient(model)
+  expect(fewer.nodes.length).toBe(model.nodes.length)
+  const [wanted, made] = [await computed(model), await computed(fewer)]
+  made.forEach((value, at) => {
+    expect(value, `element ${at}`).toBeCloseTo(wanted[at]!, 5)
+  })
+  const makers = new Map(fewer.nodes.map((node) => [node.outputs[0], node]))
+  const sum = fewer.nodes.find(({ opType }) => opType === 'ReduceSum')!
+  expect(makers.get(sum.inputs[0]!)!.inputs.map((name) => makers.get(name)!.opType)).not.toContain('Softmax')
+})
+
+test('weights that are no factor of a product stay as they are', () => {
+  const model = attention((graph, softmax) => graph.node('Mul', [softmax, softmax]))
+  expect(attentionGradient(model)).toEqual(model)
+})
