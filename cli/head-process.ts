@@ -20,6 +20,7 @@ import { HeadMetrics } from '../coordinator/metrics/head-metrics.ts'
 import { RunMetrics } from '../coordinator/metrics/run-metrics.ts'
 import { type OpenRunDependencies, ownOrFetched } from '../coordinator/open-run.ts'
 import { unlimited } from '../coordinator/placement/views.ts'
+import { reachableBlocks } from '../coordinator/reachable-blocks.ts'
 import { recover } from '../coordinator/recovery.ts'
 import { openRunArchive, type RunArchive } from '../coordinator/run-archive.ts'
 import { loadOrCreateKey } from '../network/identity.ts'
@@ -174,7 +175,7 @@ export async function startHead(options: HeadProcessOptions): Promise<HeadProces
     if (standbyOf === null) await leading(control, node)
     const api: Api = await serveApi(
       { port: apiPort, token: await apiToken(home), folder },
-      { head: control, blocks: store.blocks, metrics, clock, log },
+      { head: control, blocks: reachableBlocks(store.blocks, network), metrics, clock, log },
     )
     started.push(() => api.close())
     const ready: HeadReady = {

@@ -1,17 +1,40 @@
 import { closeSync, openSync, readSync, realpathSync, statSync } from 'node:fs'
 import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
+import { type FetchBlockByCid, storedFile } from '../checkpoints/stored-file.ts'
 import { decodeOnnx } from '../program/import/decode-onnx.ts'
 import type { ExternalData } from '../program/import/foreign-model.ts'
 import { type ImportedModel, type ImportOptions, importModel } from '../program/import/import-model.ts'
+import { parseCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { maxStateBlockBytes } from '../protocol/limits.ts'
+import { isCid } from './starting-point.ts'
 
 /**
- * Reads an ONNX file, and what it keeps in files beside it.
- * @throws MurmurError ONNX_UNREADABLE, ONNX_MALFORMED, ONNX_UNSUPPORTED (exit `usage`).
+ * Reads an ONNX file, and what it keeps in files beside it; or one that the cluster has, by its CID, which keeps all in
+ * itself.
+ * @throws MurmurError ONNX_UNREADABLE, ONNX_MALFORMED, ONNX_UNSUPPORTED, CID_INVALID (exit `usage`), or what `fetch`
+ * throws.
  */
-export async function importOnnx(file: string, options: ImportOptions): Promise<ImportedModel> {
+export async function importOnnx(
+  place: string,
+  options: ImportOptions,
+  fetch?: FetchBlockByCid,
+): Promise<ImportedModel> {
+  if (isCid(place)) return importModel(decodeOnnx(await storedOnnx(place, fetch)), options)
+  return await importOnnxFile(place, options)
+}
+
+async function storedOnnx(text: string, fetch: FetchBlockByCid | undefined): Promise<Uint8Array> {
+  const cid = parseCid(text)
+  if (fetch === undefined) throw unreadable(cid, 'there is no cluster to fetch it from')
+  const parts: Uint8Array[] = []
+  const refuse = (why: string, cause?: unknown) => unreadable(cid, cause ?? why)
+  for await (const part of storedFile(cid, { maxBytes: maxStateBlockBytes, fetch, refuse })) parts.push(part)
+  return Buffer.concat(parts)
+}
+
+async function importOnnxFile(file: string, options: ImportOptions): Promise<ImportedModel> {
   let bytes: Uint8Array
   try {
     const { size } = await stat(file)
@@ -54,7 +77,7 @@ function besideOf(file: string): ExternalData {
 function unreadable(file: string, cause: unknown): MurmurError {
   return new MurmurError('ONNX_UNREADABLE', {
     message: `cannot read ${file}: ${cause instanceof Error ? cause.message : cause}`,
-    next: 'give the path of an ONNX file; keep the files beside it that it was exported with',
+    next: 'give the path of an ONNX file, with the files beside it that it was exported with, or the CID of one that the cluster has',
     exit: 'usage',
     cause,
   })

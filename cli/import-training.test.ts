@@ -1,11 +1,16 @@
-import { copyFile, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { unixfs } from '@helia/unixfs'
+import type { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readParameterFile, writeParameterFile } from '../checkpoints/parameter-file.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
+import { storedFile } from '../checkpoints/stored-file.ts'
+import { unixfsFileOptions } from '../checkpoints/unixfs-file.ts'
 import { checkProgram } from '../program/check-program.ts'
 import { floatTensor, writeOnnx } from '../program/import/fixtures/write-onnx.ts'
+import { MurmurError } from '../protocol/errors.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { decodeRunSpec, encodeRunSpec, parseRunFile } from '../protocol/run-spec.ts'
 import { importOnnx } from './import-onnx.ts'
@@ -66,6 +71,62 @@ test('a run starts from a file of its own parameters, or from one that the clust
   const again = await prepareRun(await readRunFile(yaml, [`init.from=${from}`]))
   expect(again.spec.init).toEqual({ weights: from })
   expect(again.blocks.has(from)).toBe(false)
+})
+
+/** A file as the blocks of whatever put it on IPFS. */
+async function stored(bytes: Uint8Array) {
+  const blocks = new Map<string, Uint8Array>()
+  const put = async (cid: CID, block: Uint8Array) => {
+    blocks.set(cid.toString(), block)
+    return cid
+  }
+  const blockstore = { put } as unknown as Parameters<typeof unixfs>[0]['blockstore']
+  async function* chunker() {
+    for (let at = 0; at < bytes.length; at += 20_000) yield bytes.subarray(at, at + 20_000)
+  }
+  const cid = await unixfs({ blockstore }).addBytes(bytes, { ...unixfsFileOptions, chunker })
+  const fetch = async (wanted: CidText) => blocks.get(wanted) ?? expect.fail(`${wanted} is not here`)
+  return { cid: cid.toString(), blocks, fetch }
+}
+
+test('a model that the cluster has, named by its CID, makes the same run as its file', async () => {
+  const { cid, blocks, fetch } = await stored(await readFile(transformer))
+  expect(blocks.size).toBeGreaterThan(3)
+  const yaml = path.join(folder, 'by-cid.yaml')
+  await writeFile(yaml, 'data: {file: text.txt}\ntrain: {batch: 4}\n')
+  const file = await readRunFile(yaml, [`model.onnx=${cid}`])
+  expect(file.model).toMatchObject({ onnx: cid })
+  const fromFile = await prepareRun(run({ onnx: transformer }), 'same')
+  expect((await prepareRun({ ...file, init: null }, 'same', fetch)).run).toBe(fromFile.run)
+})
+
+test('a model by CID is refused where a block is another, is too long, or cannot be had', async () => {
+  const { cid, blocks, fetch } = await stored(await readFile(transformer))
+  const prepared = (from?: typeof fetch) => prepareRun(run({ onnx: cid }), 'refused', from)
+  await expect(prepared()).rejects.toMatchObject({ code: 'ONNX_UNREADABLE', exit: 'usage' })
+  const leaf = [...blocks].find(([name]) => name !== cid)![0]
+  const forged = async (wanted: CidText) =>
+    wanted === leaf ? blocks.get(leaf)!.with(0, 1 ^ blocks.get(leaf)![0]!) : await fetch(wanted)
+  await expect(prepared(forged)).rejects.toThrow(/other bytes came/)
+  const lost = new MurmurError('NOT_FOUND', { message: 'no block here', next: 'none' })
+  await expect(prepared(() => Promise.reject(lost))).rejects.toBe(lost)
+  const parts = storedFile(cid as CidText, {
+    maxBytes: 30_000,
+    fetch,
+    refuse: (why) => new MurmurError('ONNX_UNREADABLE', { message: why, next: '' }),
+  })
+  const drain = async () => {
+    for await (const _ of parts);
+  }
+  await expect(drain()).rejects.toThrow(/longer than 30000/)
+})
+
+test('a model by CID keeps all in itself', async () => {
+  const { cid, fetch } = await stored(await readFile(path.join(fixtures, 'recurrent-loss.onnx')))
+  await expect(importOnnx(cid, { loss: 'mse' }, fetch)).rejects.toMatchObject({
+    code: 'ONNX_UNSUPPORTED',
+    message: expect.stringContaining('in another file'),
+  })
 })
 
 test('the parameters of a program are laid out as its table says, frozen ones last', async () => {

@@ -1,3 +1,4 @@
+import type { FetchBlockByCid } from '../checkpoints/stored-file.ts'
 import { checkProgram } from '../program/check-program.ts'
 import type { LossKind } from '../program/import/chosen-loss.ts'
 import { readRunModel } from '../program/run-model.ts'
@@ -12,7 +13,7 @@ import { importOnnx } from './import-onnx.ts'
 import type { PreparedTraining } from './prepare-training.ts'
 
 /**
- * Reads an ONNX file and the data it is to be trained on, and builds the programs. The loss, unless it is part of the
+ * Reads an ONNX file, or fetches the one that a CID names, and the data it is to be trained on, and builds the programs. The loss, unless it is part of the
  * file or chosen in the run file, follows from the data: quantities are regressed, everything else is classified.
  * @throws MurmurError: what is wrong with the file, the data (docs/data.md), MODEL_DATA_MISFIT, DATA_MISFIT.
  */
@@ -20,10 +21,11 @@ export async function prepareImported(
   { data, train }: Pick<RunFile, 'data' | 'train'>,
   model: OnnxModelSection & { readonly onnx: string },
   options: ProgramOptions,
+  fetch?: FetchBlockByCid,
 ): Promise<Required<PreparedTraining>> {
   const text = isText(data)
   const rows = text ? null : await loadRows(data)
-  const imported = await importOnnx(model.onnx, { loss: model.loss ?? lossOf(rows) })
+  const imported = await importOnnx(model.onnx, { loss: model.loss ?? lossOf(rows) }, fetch)
   if (imported.batch !== null && imported.batch !== train.batch)
     throw misfit(
       `${model.onnx} was exported for batches of ${imported.batch} rows, train.batch is ${train.batch}`,

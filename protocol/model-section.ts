@@ -85,7 +85,11 @@ export const fileModelSection = z.discriminatedUnion(
       ...either,
     }),
     onnxForm.extend({
-      onnx: z.string().min(1).max(4096).describe('path of the file (docs/bring-your-own-model.md)'),
+      onnx: z
+        .string()
+        .min(1)
+        .max(4096)
+        .describe('path of the file, or the CID of one that the cluster has (docs/bring-your-own-model.md)'),
     }),
   ],
   { error: presetMissing },

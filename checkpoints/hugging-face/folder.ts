@@ -1,14 +1,15 @@
-import { access, readFile, stat } from 'node:fs/promises'
+import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { GptDesign } from '../../program/presets/gpt-shape.ts'
 import { byteVocabulary } from '../../program/presets/gpt-shape.ts'
 import { invariant, MurmurError } from '../../protocol/errors.ts'
-import { maxStateBlockBytes } from '../../protocol/limits.ts'
 import { writeDurably } from '../durable-file.ts'
 import type { ParameterPlace } from '../parameter-file.ts'
-import { readSafetensors, writeSafetensors } from '../safetensors.ts'
+import { writeSafetensors } from '../safetensors.ts'
 import { checkConfig } from './config.ts'
 import { layoutOf } from './layout.ts'
+import { jsonIn, readBounded } from './read-file.ts'
+import { folderTensors } from './shards.ts'
 import { byteTokenizer, tokenizerConfig } from './tokenizer.ts'
 import { tensorsForHuggingFace, unfit, weightsFromHuggingFace } from './weights.ts'
 
@@ -52,7 +53,8 @@ export async function writeHuggingFaceFolder(
 const maxConfigBytes = 1 << 20
 
 /**
- * The flat vector, in the order of `table` (the design's own where it is left out), of a folder's `model.safetensors`, whose `config.json` must describe the same model as the design.
+ * The flat vector, in the order of `table` (the design's own where it is left out), of a folder's
+ * safetensors, whose `config.json` must describe the same model as the design.
  * @throws MurmurError PRETRAINED_UNREADABLE, PRETRAINED_UNFIT (exit `usage`), SAFETENSORS_MALFORMED.
  */
 export async function readHuggingFaceFolder(
@@ -60,33 +62,10 @@ export async function readHuggingFaceFolder(
   design: GptDesign,
   table?: readonly ParameterPlace[],
 ): Promise<Float32Array<ArrayBuffer>> {
-  const config = await readBounded(join(folder, 'config.json'), maxConfigBytes)
-  checkConfig(parseJson(config), design)
-  const file = await readBounded(join(folder, 'model.safetensors'), maxStateBlockBytes)
-  return weightsFromHuggingFace(readSafetensors(file).tensors, design, table)
-}
-
-async function readBounded(path: string, maxBytes: number): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(path)
-    if (size > maxBytes) throw new Error(`${size} bytes, at most ${maxBytes}`)
-    return await readFile(path)
-  } catch (cause) {
-    throw new MurmurError('PRETRAINED_UNREADABLE', {
-      message: `cannot read ${path}: ${cause instanceof Error ? cause.message : cause}`,
-      next: 'name a folder that transformers wrote with save_pretrained, in one model.safetensors',
-      exit: 'usage',
-      cause,
-    })
-  }
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch {
-    throw unfit('config.json is not JSON')
-  }
+  const config = jsonIn(await readBounded(join(folder, 'config.json'), maxConfigBytes))
+  if (config === undefined) throw unfit('config.json is not JSON')
+  checkConfig(config, design)
+  return weightsFromHuggingFace(await folderTensors(folder), design, table)
 }
 
 async function assertAbsent(path: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { decodeTensor, type TensorDecoding } from './decode-tensor.ts'
-import type { ForeignAttribute, ForeignNode } from './foreign-model.ts'
+import type { ForeignAttribute, ForeignNode, WrittenNode } from './foreign-model.ts'
 import { malformedOnnx, shown, unsupportedOnnx } from './refusal.ts'
 import { floatOf, integerOf, messageOf, saturated, textOf, varintsOf, wireFields } from './wire-reader.ts'
 
@@ -15,42 +15,50 @@ const kinds: ReadonlyMap<number, ForeignAttribute['kind']> = new Map([
   [4, 'tensor'],
   [6, 'floats'],
   [7, 'ints'],
+  [8, 'strings'],
 ])
 
-/** A NodeProto of the default domain, without graphs of its own. */
-export function decodeNode(message: Uint8Array, decoding: TensorDecoding): ForeignNode {
+/** A NodeProto without graphs of its own. */
+export function decodeNode(message: Uint8Array, decoding: TensorDecoding): WrittenNode {
   const inputs: string[] = []
   const outputs: string[] = []
-  let [name, opType, domain] = ['', '', '']
-  const attributes: Uint8Array[] = []
+  let [name, opType, domain, overload] = ['', '', '', '']
+  const written: Uint8Array[] = []
   for (const field of wireFields(message, decoding.budget)) {
     if (field.number === 1) inputs.push(textOf(field))
     else if (field.number === 2) outputs.push(textOf(field))
     else if (field.number === 3) name = textOf(field)
     else if (field.number === 4) opType = textOf(field)
-    else if (field.number === 5) attributes.push(messageOf(field))
-    else if (field.number === 7) domain = textOf(field)
+    else if (field.number === 5) written.push(messageOf(field))
+    else if (field.number === 7) domain = domainOf(textOf(field))
+    else if (field.number === 8) overload = textOf(field)
   }
-  const node = { name: name === '' ? (outputs[0] ?? '') : name, opType, inputs, outputs }
-  if (domain !== '' && domain !== 'ai.onnx') {
-    throw unsupportedOnnx(
-      `node ${shown(node.name)}: operator ${shown(`${domain}::${opType}`)} is not one of ONNX's own`,
-      'export without custom operators and with functions inlined',
-    )
-  }
+  const node = { name: name === '' ? (outputs[0] ?? '') : name, opType, domain, overload, inputs, outputs }
   if (inputs.length > maxOperands || outputs.length > maxOperands || outputs.length === 0)
     throw malformedOnnx(`node ${shown(node.name)} has ${inputs.length} inputs and ${outputs.length} outputs`)
-  return { ...node, attributes: new Map(attributes.map((bytes) => decodeAttribute(bytes, node, decoding))) }
+  const attributes = new Map<string, ForeignAttribute>()
+  const references = new Map<string, string>()
+  for (const bytes of written) {
+    const [attribute, value] = decodeAttribute(bytes, node, decoding)
+    if (typeof value === 'string') references.set(attribute, value)
+    else attributes.set(attribute, value)
+  }
+  return { ...node, attributes, references }
 }
 
-function decodeAttribute(
+/** ONNX's own operators have no domain, or this one. */
+export const domainOf = (text: string): string => (text === 'ai.onnx' ? '' : text)
+
+/** An AttributeProto: its name, and its value or the name of the function's attribute that gives it. */
+export function decodeAttribute(
   message: Uint8Array,
   { name: node, opType }: Pick<ForeignNode, 'name' | 'opType'>,
   decoding: TensorDecoding,
-): readonly [string, ForeignAttribute] {
-  let [name, type, float, integer, text] = ['', 0, 0, 0, '']
+): readonly [string, ForeignAttribute | string] {
+  let [name, type, float, integer, text, reference] = ['', 0, 0, 0, '', '']
   const floats: number[] = []
   const integers: number[] = []
+  const texts: string[] = []
   let tensor: Uint8Array | undefined
   for (const field of wireFields(message, decoding.budget)) {
     switch (field.number) {
@@ -78,6 +86,10 @@ function decodeAttribute(
             throw malformedOnnx(`node ${shown(node)} has more than ${maxListed} numbers in an attribute`)
         }
         break
+      case 9:
+        if (texts.push(textOf(field)) > maxListed)
+          throw malformedOnnx(`node ${shown(node)} has more than ${maxListed} texts in an attribute`)
+        break
       case 20:
         type = integerOf(field)
         break
@@ -88,9 +100,11 @@ function decodeAttribute(
           'unroll it: export with the number of steps fixed',
         )
       case 21:
-        throw unsupportedOnnx(`node ${shown(node)} refers to an attribute of a function`)
+        reference = textOf(field)
+        break
     }
   }
+  if (reference !== '') return [name, reference]
   const kind = kinds.get(type)
   switch (kind) {
     case 'float':
@@ -103,6 +117,8 @@ function decodeAttribute(
       return [name, { kind, values: floats }]
     case 'ints':
       return [name, { kind, values: integers }]
+    case 'strings':
+      return [name, { kind, values: texts }]
     case 'tensor':
       if (tensor === undefined)
         throw malformedOnnx(`node ${shown(node)} has an empty attribute ${shown(name)}`)

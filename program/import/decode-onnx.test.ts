@@ -132,7 +132,9 @@ function refusedOrRead(bytes: Uint8Array): void {
 }
 
 describe('bytes from anywhere are read or refused, never trusted', () => {
-  const files = ['recurrent-legacy.onnx', 'resnet-legacy.onnx', 'transformer-dynamo.onnx'].map(fixture)
+  const names = ['recurrent-legacy', 'resnet-legacy', 'transformer-dynamo', 'lstm-legacy', 'gru-dynamo']
+  const files = names.map((name) => fixture(`${name}.onnx`))
+  const reference = { name: 'transB', ref_attr_name: 'turned', type: 2 }
   const tiny = writeOnnx({
     nodes: [{ op: 'Gemm', from: ['x', 'w'], to: ['y'], attributes: [{ name: 'transB', i: 1, type: 2 }] }],
     initializers: [floatTensor('w', [2, 3], [1, 2, 3, 4, 5, 6])],
@@ -158,6 +160,28 @@ describe('bytes from anywhere are read or refused, never trusted', () => {
     }
   })
 
+  const calling = writeOnnx({
+    functions: [
+      {
+        ...{ name: 'Own', from: ['x', 'w'], to: ['y'], attributes: ['turned'] },
+        nodes: [{ op: 'Gemm', from: ['x', 'w'], to: ['y'], attributes: [reference] }],
+        defaults: [{ name: 'turned', i: 1, type: 2 }],
+      },
+    ],
+    nodes: [{ op: 'Own', domain: 'test.functions', from: ['x', 'fc.w'], to: ['y'] }],
+    initializers: [floatTensor('fc.w', [2, 3], [1, 2, 3, 4, 5, 6])],
+  })
+
+  test('every truncation and every single bit of a file with a function', () => {
+    expect(importModel(decodeOnnx(calling), { loss: 'mse' }).table.count).toBe(6)
+    for (let length = 0; length < calling.length; length++) refusedOrRead(calling.subarray(0, length))
+    for (let bit = 0; bit < calling.length * 8; bit++) {
+      const flipped = calling.slice()
+      flipped[bit >> 3]! ^= 1 << (bit & 7)
+      refusedOrRead(flipped)
+    }
+  })
+
   test('bits and bytes of exported files', async () => {
     await fc.assert(
       fc.property(
@@ -173,7 +197,7 @@ describe('bytes from anywhere are read or refused, never trusted', () => {
           refusedOrRead(bytes.subarray(0, Math.ceil(kept * bytes.length)))
         },
       ),
-      { numRuns: 60, seed: 2 },
+      { numRuns: 80, seed: 2 },
     )
   })
 })

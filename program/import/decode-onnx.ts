@@ -1,15 +1,18 @@
 import { isMurmurError } from '../../protocol/errors.ts'
 import { maxStateBlockBytes } from '../../protocol/limits.ts'
+import { decodeFunctions } from './decode-function.ts'
 import { decodeNode } from './decode-node.ts'
+import { checkOpset, decodeOpset } from './decode-opset.ts'
 import { decodeTensor, maxImportedElements, type TensorDecoding } from './decode-tensor.ts'
 import type {
   ExternalData,
   ForeignInput,
   ForeignModel,
-  ForeignNode,
   ForeignTensor,
   SignatureKind,
+  WrittenNode,
 } from './foreign-model.ts'
+import { inlineFunctions } from './inline-functions.ts'
 import { malformedOnnx, shown, unsupportedOnnx } from './refusal.ts'
 import { storedTypes } from './tensor-data.ts'
 import { integerOf, messageOf, textOf, wireFields } from './wire-reader.ts'
@@ -17,9 +20,6 @@ import { integerOf, messageOf, textOf, wireFields } from './wire-reader.ts'
 /** Fields of a whole file: a transformer of a hundred layers has about 100,000. */
 const maxFields = 2_000_000
 const maxNodes = 100_000
-
-/** Opset 13 made axes inputs and Softmax per axis; 21 is the newest that the operators here were compared with. */
-const [oldestOpset, newestOpset] = [13, 21]
 
 /**
  * Reads an ONNX ModelProto (github.com/onnx/onnx, onnx/onnx.proto) that other software wrote. Bounded: the number of
@@ -45,36 +45,26 @@ export function decodeOnnx(bytes: Uint8Array, external?: ExternalData): ForeignM
 
 function decodeModel(bytes: Uint8Array, decoding: TensorDecoding): ForeignModel {
   let graph: Uint8Array | undefined
+  const functions: Uint8Array[] = []
   let opset = 0
   for (const field of wireFields(bytes, decoding.budget)) {
     if (field.number === 7) graph = messageOf(field)
     if (field.number === 8) {
-      const { domain, version } = decodeOpset(messageOf(field), decoding)
-      if (domain === '' || domain === 'ai.onnx') opset = version
+      const { domain, version } = decodeOpset(messageOf(field), decoding.budget)
+      if (domain === '') opset = version
     }
+    if (field.number === 25) functions.push(messageOf(field))
     if (field.number === 20) throw unsupportedOnnx('it holds training information of its own')
   }
   if (graph === undefined) throw malformedOnnx('it has no graph')
-  if (opset < oldestOpset || opset > newestOpset) {
-    throw unsupportedOnnx(
-      `it is of opset ${opset}, and opsets ${oldestOpset} to ${newestOpset} can be imported`,
-      `export it with opset_version=18`,
-    )
-  }
-  return { opset, ...decodeGraph(graph, decoding) }
+  checkOpset(opset)
+  const { nodes, ...parts } = decodeGraph(graph, decoding)
+  const known = decodeFunctions(functions, decoding, maxNodes)
+  return { opset, ...parts, nodes: inlineFunctions(nodes, known, maxNodes) }
 }
 
-function decodeOpset(message: Uint8Array, { budget }: TensorDecoding) {
-  let [domain, version] = ['', 0]
-  for (const field of wireFields(message, budget)) {
-    if (field.number === 1) domain = textOf(field)
-    if (field.number === 2) version = integerOf(field)
-  }
-  return { domain, version }
-}
-
-function decodeGraph(message: Uint8Array, decoding: TensorDecoding): Omit<ForeignModel, 'opset'> {
-  const nodes: ForeignNode[] = []
+function decodeGraph(message: Uint8Array, decoding: TensorDecoding) {
+  const nodes: WrittenNode[] = []
   const initializers = new Map<string, ForeignTensor>()
   const inputs: ForeignInput[] = []
   const outputs: string[] = []

@@ -1,4 +1,4 @@
-import { broadcast, type ValueType } from '../operators/operator.ts'
+import { broadcast, intAttribute, type ValueType } from '../operators/operator.ts'
 import type { Fold } from './fold.ts'
 import { type HostTensor, valuesFor } from './host-tensor.ts'
 
@@ -110,7 +110,10 @@ export const elementwiseFolds: readonly (readonly [string, Fold])[] = [
       (a, b) => quotient(a, b),
     ),
   ],
-  ['Mod', sameType((a, b) => modulo(a, b))],
+  [
+    'Mod',
+    (node) => sameType(intAttribute(node.attributes, 'fmod', 0) === 1 ? (a, b) => a % b : modulo)(node),
+  ],
   ['Pow', ({ inputs }) => [elementwise(inputs, inputs[0]!.type, (a, b) => a ** b)]],
   ['Min', sameType((a, b) => Math.min(a, b))],
   ['Max', sameType((a, b) => Math.max(a, b))],

@@ -33,6 +33,7 @@ test.each<[string, readonly HostTensor[], Readonly<Record<string, Attribute>>, H
   ['Div', [i([7, -7]), i([2], [])], {}, i([3, -3])],
   ['Div', [f([1]), f([0])], {}, f([Number.POSITIVE_INFINITY])],
   ['Mod', [i([7, -7]), i([3])], {}, i([1, 2])],
+  ['Mod', [f([7, -7]), f([3])], { fmod: int(1) }, f([1, -1])],
   ['Round', [f([0.5, 1.5, -0.5, 2.4])], {}, f([0, 2, 0, 2])],
   ['Equal', [i([1, 2]), i([1])], {}, b([1, 0])],
   ['Where', [b([1, 0]), f([1, 2]), f([-1], [])], {}, f([1, -1])],

@@ -25,12 +25,34 @@ export interface ForeignNode {
   readonly attributes: ReadonlyMap<string, ForeignAttribute>
 }
 
+/** A node as a file has it: perhaps a call of one of the file's functions, or part of the body of one. */
+export interface WrittenNode extends ForeignNode {
+  /** '' for ONNX's own. */
+  readonly domain: string
+  readonly overload: string
+  /** Attributes that are those of the call of the function that this node is in: its own name → the function's. */
+  readonly references: ReadonlyMap<string, string>
+}
+
+/** A FunctionProto: what a call of it stands for. */
+export interface ForeignFunction {
+  readonly domain: string
+  readonly name: string
+  readonly overload: string
+  readonly inputs: readonly string[]
+  readonly outputs: readonly string[]
+  readonly nodes: readonly WrittenNode[]
+  /** Attributes that a call may leave out. */
+  readonly defaults: ReadonlyMap<string, ForeignAttribute>
+}
+
 export type ForeignAttribute =
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'int'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'ints'; readonly values: readonly number[] }
   | { readonly kind: 'floats'; readonly values: readonly number[] }
+  | { readonly kind: 'strings'; readonly values: readonly string[] }
   | { readonly kind: 'tensor'; readonly value: ForeignTensor }
 
 export interface ForeignTensor {

@@ -32,7 +32,9 @@ export function interpret(
     try {
       const inputs = node.inputs.map((name) => (name === '' ? undefined : names.get(name)))
       const outputCount = usedOutputs(node, used)
-      const translating: Translating = { writer, opType, inputs, attributes, outputCount, training, updates }
+      const wanted = node.outputs.slice(0, outputCount).map((name) => used.has(name))
+      const written = { writer, opType, attributes, training, updates }
+      const translating: Translating = { ...written, inputs, outputCount, wanted }
       const made = translationOf(opType)!(translating)
       left -= newElements(inputs, made)
       if (left < 0) throw new Error(`with it, constants of more than ${maxFoldedInAll} values are computed`)

@@ -1,3 +1,4 @@
+import { defaultProgramLimits } from '../check-program.ts'
 import type { Graph } from '../graph.ts'
 import {
   type Attributes,
@@ -34,6 +35,9 @@ export function knownValues(operand: Operand | undefined, what: string): readonl
   return Array.from(operand.values)
 }
 
+/** What no worker would run anyway: an unrolled layer can have many. */
+const { maxNodes } = defaultProgramLimits
+
 /** Appends operators to a program, or computes them at once where everything they read is known. */
 export interface OperandWriter {
   node(opType: string, inputs: readonly Tensor[], attributes?: WrittenAttributes): Tensor
@@ -63,6 +67,8 @@ export function operandWriter(graph: Graph): OperandWriter {
     const fold = folds.get(opType)
     if (fold !== undefined && inputs.every(isConstant))
       return fold({ inputs, attributes: withoutText(attributes), outputCount })
+    if (graph.nodesSoFar.length > maxNodes)
+      throw new Error(`with it, the pass has more than ${maxNodes} operators`)
     return graph.nodes(opType, inputs.map(value), outputCount, attributes)
   }
   return {

@@ -8,7 +8,7 @@ export interface ImportedParameters {
   readonly table: ParameterTable
   /** Name of a value in the file → the parameter that it is. */
   readonly byValue: ReadonlyMap<string, string>
-  /** The values that the file holds, as a flat vector of a table that has these parameters in any order. */
+  /** The values that the file holds, as a flat vector of a table that has these parameters in any order; zeros of others. */
   weights(layout?: ParameterTable): Float32Array
 }
 
@@ -58,8 +58,10 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
     byValue,
     weights: (layout = table) => {
       const flat = new Float32Array(layout.count)
-      for (const { name, offset } of layout.parameters)
-        flat.set(tensors.get(name)!.read().values as Float32Array, offset)
+      for (const { name, offset } of layout.parameters) {
+        const tensor = tensors.get(name)
+        if (tensor !== undefined) flat.set(tensor.read().values as Float32Array, offset)
+      }
       return flat
     },
   }
@@ -89,13 +91,18 @@ function reachedFloats(
       reached.add(node.outputs[0]!)
       continue
     }
-    const inputs = node.opType === 'Where' ? node.inputs.slice(1) : node.inputs
-    for (const name of inputs) {
+    for (const name of differentiated(node)) {
       active.add(name)
       if (stored.has(name)) reached.add(name)
     }
   }
   return new Map(order.filter((name) => reached.has(name)).map((name) => [name, stored.get(name)!]))
+}
+
+/** The inputs that a gradient can reach; the others of these operators are floats that only say what to do. */
+function differentiated({ opType, inputs }: ForeignNode): readonly string[] {
+  if (opType === 'Where') return inputs.slice(1)
+  return opType === 'Resize' ? inputs.slice(0, 1) : inputs
 }
 
 function kindOf({ kinds }: ForeignModel, value: string, statistic: boolean) {

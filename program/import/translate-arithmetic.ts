@@ -1,4 +1,5 @@
 import { int, ints, type ValueType } from '../operators/operator.ts'
+import { alongAxis } from './along-axis.ts'
 import { castTensor } from './fold-elementwise.ts'
 import { asTensor, isConstant, knownValues, type Tensor } from './operand.ts'
 import { storedTypes } from './tensor-data.ts'
@@ -8,8 +9,10 @@ import {
   type Translating,
   type Translation,
   tensorsOf,
+  textOf,
   writtenAttributes,
 } from './translate.ts'
+import { paddedTaps } from './translate-resize.ts'
 
 const castCodes: Readonly<Record<ValueType, number>> = { float32: 1, int64: 7, bool: 9 }
 
@@ -81,6 +84,15 @@ export const reduction: Translation = (node) => {
   return [reduce(node, node.opType, asTensor(node.inputs[0]), reducedAxes(node), intOf(node, 'keepdims', 1))]
 }
 
+/** Exporters write its axis as a scalar, programs have a list of one. */
+export const cumulativeSum: Translation = (node) => {
+  const [axis, ...others] = knownValues(node.inputs[1], 'the axis')
+  if (axis === undefined || others.length > 0) throw new Error('one axis is needed')
+  return [
+    node.writer.node('CumSum', [asTensor(node.inputs[0]), node.writer.ints([axis])], writtenAttributes(node)),
+  ]
+}
+
 /** A ReduceSum of `before` of each element, then `after`. */
 export const reductionOf =
   (
@@ -92,12 +104,11 @@ export const reductionOf =
     return [after(node, reduce(node, 'ReduceSum', x, reducedAxes(node), intOf(node, 'keepdims', 1)))]
   }
 
-/** Constant padding only. From opset 18 on, an input says which axes the sizes are of. */
+/** From opset 18 on, an input says which axes the sizes are of. Other padding than by a constant is a product along each axis. */
 export const pad: Translation = (node) => {
-  const { writer, attributes } = node
-  const mode = attributes.get('mode')
-  if (mode !== undefined && !(mode.kind === 'string' && mode.value === 'constant'))
-    throw new Error('only padding with a constant is supported')
+  const { writer } = node
+  const mode = textOf(node, 'mode', 'constant')
+  if (!['constant', 'reflect', 'edge', 'wrap'].includes(mode)) throw new Error(`padding by ${mode}`)
   const x = asTensor(node.inputs[0])
   const rank = x.shape.length
   const given = knownValues(node.inputs[1], 'the padding')
@@ -111,6 +122,14 @@ export const pad: Translation = (node) => {
     sizes[at + rank] = given[index + axes.length]!
   })
   if (sizes.every((count) => count === 0)) return [x]
+  if (mode !== 'constant') {
+    const padded = x.shape.reduce((made, size, axis) => {
+      const [before, after] = [sizes[axis]!, sizes[axis + rank]!]
+      if (before === 0 && after === 0) return made
+      return alongAxis(writer, made, axis, paddedTaps(mode, size, before, after))
+    }, x)
+    return [padded]
+  }
   const filling = node.inputs[2] === undefined ? [] : [asTensor(node.inputs[2])]
   return [writer.node('Pad', [x, writer.ints(sizes), ...filling])]
 }

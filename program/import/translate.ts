@@ -10,6 +10,8 @@ export interface Translating {
   readonly inputs: readonly (Operand | undefined)[]
   readonly attributes: ReadonlyMap<string, ForeignAttribute>
   readonly outputCount: number
+  /** Which of these outputs are read by some node or given out. */
+  readonly wanted: readonly boolean[]
   /** Whether this is the forward pass of training. */
   readonly training: boolean
   /** Says that a statistic of the table is updated to this value by each step. */
@@ -29,6 +31,13 @@ export function intOf({ attributes }: Translating, name: string, fallback: numbe
   const attribute = attributes.get(name)
   if (attribute === undefined) return fallback
   if (attribute.kind !== 'int') throw new Error(`attribute ${name} is not an integer`)
+  return attribute.value
+}
+
+export function textOf({ attributes }: Translating, name: string, fallback: string): string {
+  const attribute = attributes.get(name)
+  if (attribute === undefined) return fallback
+  if (attribute.kind !== 'string') throw new Error(`attribute ${name} is not text`)
   return attribute.value
 }
 
@@ -72,7 +81,8 @@ export function writtenAttributes(
       if ((kind === 'int' || kind === 'string') && attribute.value === unneeded.get(name)) continue
       throw new Error(`attribute ${name} is not ${unneeded.get(name)}`)
     }
-    if (kind === 'tensor' || kind === 'floats') throw new Error(`attribute ${name} is not supported`)
+    if (kind === 'tensor' || kind === 'floats' || kind === 'strings')
+      throw new Error(`attribute ${name} is not supported`)
     if (!/^[a-zA-Z][a-zA-Z0-9_]{0,40}$/.test(name)) throw new Error('an attribute has an odd name')
     Object.defineProperty(written, name, { value: attribute, enumerable: true })
   }

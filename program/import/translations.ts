@@ -2,7 +2,16 @@ import { compositions } from '../operators/compositions/table.ts'
 import { operators } from '../operators/table.ts'
 import { folds } from './fold.ts'
 import { type Translation, tensorsOf, writtenAttributes } from './translate.ts'
-import { cast, castLike, clip, pad, power, reduction, reductionOf } from './translate-arithmetic.ts'
+import {
+  cast,
+  castLike,
+  clip,
+  cumulativeSum,
+  pad,
+  power,
+  reduction,
+  reductionOf,
+} from './translate-arithmetic.ts'
 import {
   concatFromSequence,
   constant,
@@ -18,6 +27,9 @@ import {
   trilu,
 } from './translate-indexing.ts'
 import { batchNormalization, dropout, layerNormalization } from './translate-layers.ts'
+import { gatherNd, oneHot, scatterElements, scatterNd } from './translate-places.ts'
+import { gru, lstm, rnn } from './translate-recurrent.ts'
+import { resize } from './translate-resize.ts'
 
 /** Operators whose form in a file differs from the one in programs. */
 const special: ReadonlyMap<string, Translation> = new Map<string, Translation>([
@@ -28,10 +40,15 @@ const special: ReadonlyMap<string, Translation> = new Map<string, Translation>([
   ['ConcatFromSequence', concatFromSequence],
   ['Constant', constant],
   ['ConstantOfShape', constantOfShape],
+  ['CumSum', cumulativeSum],
   ['Dropout', dropout],
   ['Gather', gather],
+  ['GatherND', gatherNd],
+  ['GRU', gru],
   ['Identity', identity],
   ['LayerNormalization', layerNormalization],
+  ['LSTM', lstm],
+  ['OneHot', oneHot],
   ['Pad', pad],
   ['Pow', power],
   [
@@ -62,6 +79,10 @@ const special: ReadonlyMap<string, Translation> = new Map<string, Translation>([
     ),
   ],
   ['Reshape', reshape],
+  ['Resize', resize],
+  ['RNN', rnn],
+  ['ScatterElements', scatterElements],
+  ['ScatterND', scatterNd],
   ['SequenceAt', sequenceAt],
   ['Shape', shape],
   ['Size', size],

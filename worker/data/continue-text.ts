@@ -1,5 +1,4 @@
-import type { SamplingSession } from '../engine/engine.ts'
-import { type SampleOptions, sampleText, sampleTokens } from '../engine/sampling.ts'
+import { type SampleOptions, sampleText, sampleTokens, type TextSession } from '../engine/sampling.ts'
 import { refused } from './open-file.ts'
 import type { TextTokenizer } from './tokenizer.ts'
 
@@ -17,7 +16,7 @@ const maxPromptChars = 64 * 1024
  * NOT_A_LANGUAGE_MODEL (exit `usage`).
  */
 export async function continueText(
-  session: SamplingSession,
+  session: TextSession,
   theta: Float32Array,
   prompt: string | readonly number[],
   tokenizer: TextTokenizer | null,

@@ -6,13 +6,14 @@ import {
   parquetRead,
 } from 'hyparquet'
 import { refused, withDataFile } from './open-file.ts'
+import { maxPageBytes, parquetCodecs } from './parquet-codecs.ts'
 import { assertColumns, invalidCell, malformedData, refuseWide, type Table } from './table.ts'
 
 /** What a row group may unpack to: it is held whole, each number as some sixteen bytes. */
-const maxGroupBytes = 128 * 1024 * 1024
+const maxGroupBytes = maxPageBytes
 
 /**
- * An Apache Parquet file with flat columns, uncompressed or by Snappy, read a row group at a time.
+ * An Apache Parquet file with flat columns, uncompressed or by any codec of the format but LZO, a row group at a time.
  * @throws MurmurError DATA_MALFORMED; DATA_TOO_LARGE; DATA_COLUMN_MISSING; what opening a file throws.
  */
 export async function parquetTable(path: string): Promise<Table> {
@@ -62,7 +63,7 @@ async function cellsOf(
 ): Promise<((row: number) => unknown)[]> {
   const chunks = new Map(wanted.map((column): [string, ColumnData[]] => [column, []]))
   await parquetRead({
-    ...{ file, metadata, columns: [...wanted], rowStart, rowEnd },
+    ...{ file, metadata, columns: [...wanted], rowStart, rowEnd, compressors: parquetCodecs },
     onChunk: (chunk) => chunks.get(chunk.columnName)?.push(chunk),
   })
   return wanted.map((column) => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import fc from 'fast-check'
@@ -62,12 +62,46 @@ test('JSON Lines: lines that reach over chunks, blank ones, no line end at the e
 })
 
 test('Parquet as pyarrow writes it: row groups, Snappy, 64-bit integers, text', async () => {
-  const table = await parquetTable(path.join(import.meta.dirname, 'fixtures/table.parquet'))
+  const table = await parquetTable(fixture('table.parquet'))
   expect(table.columns).toEqual(['width', 'height', 'count', 'kind', 'note'])
   const rows = await cellsOf(table)
   expect(rows).toHaveLength(40)
   expect(rows[39]).toEqual([39 / 8, -78, 2n ** 40n + 39n, 'reed', 'note 39, naïve'])
   expect(await cellsOf(table, ['kind'])).toEqual(rows.map(([, , , kind]) => [kind]))
+})
+
+const fixture = (name: string) => path.join(import.meta.dirname, 'fixtures', name)
+
+test.each(['gzip', 'brotli', 'zstd', 'lz4'])('Parquet packed by %s holds the same', async (codec) => {
+  const table = await parquetTable(fixture(`table-${codec}.parquet`))
+  expect(await cellsOf(table)).toEqual(await cellsOf(await parquetTable(fixture('table.parquet'))))
+})
+
+test('bytes of a Parquet file that are changed or cut off are read or refused, never trusted', async () => {
+  const codecs = ['', '-gzip', '-brotli', '-zstd', '-lz4']
+  const files = await Promise.all(codecs.map((codec) => readFile(fixture(`table${codec}.parquet`))))
+  const share = fc.double({ min: 0, max: 0.999, noNaN: true })
+  const changes = fc.array(fc.tuple(share, fc.nat(255)), { minLength: 1, maxLength: 3 })
+  let refused = 0
+  const property = fc.asyncProperty(
+    fc.constantFrom(...files),
+    changes,
+    fc.option(share, { nil: 1, freq: 8 }),
+    async (file, places, kept) => {
+      const bytes = Uint8Array.from(file)
+      for (const [place, value] of places) bytes[Math.floor(place * bytes.length)] = value
+      const at = await fileOf('fuzz.parquet', bytes.subarray(0, Math.ceil(kept * bytes.length)))
+      try {
+        const table = await parquetTable(at)
+        await table.read(table.columns, () => {})
+      } catch (error) {
+        refused++
+        expect(error).toMatchObject({ code: expect.stringMatching(/^DATA_/), exit: 'usage' })
+      }
+    },
+  )
+  await fc.assert(property, { numRuns: 150, seed: 1 })
+  expect(refused).toBeGreaterThan(20)
 })
 
 const one = { targets: ['y'], features: undefined }
@@ -147,7 +181,7 @@ test.each(['csv', 'jsonl', 'parquet'] as const)(
     const { readFile } = await import('node:fs/promises')
     const whole =
       format === 'parquet'
-        ? await readFile(path.join(import.meta.dirname, 'fixtures/table.parquet'))
+        ? await readFile(fixture('table.parquet'))
         : Buffer.from(format === 'csv' ? 'x,y\n1,"2"\n3,4\n' : '{"x":1,"y":"2"}\n{"x":3,"y":4}\n')
     await fc.assert(
       fc.asyncProperty(

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest'
+import { contentId } from '../protocol/content-id.ts'
+import type { CidText, WorkerId } from '../protocol/ids.ts'
+import type { BlockStore } from '../protocol/ports.ts'
+import { reachableBlocks } from './reachable-blocks.ts'
+
+const mine: Uint8Array = Buffer.from('mine')
+const theirs: Uint8Array = Buffer.from('theirs')
+const cidOf = (bytes: Uint8Array) => contentId(bytes, 'raw')
+
+function reachable(peers: readonly string[]) {
+  const asked: CidText[] = []
+  const kept: CidText[] = []
+  const own = {
+    get: async (cid: CidText) => (cid === cidOf(mine) ? mine : undefined),
+    put: async (cid: CidText) => {
+      kept.push(cid)
+    },
+    has: async (cid: CidText) => cid === cidOf(mine),
+    delete: async () => {},
+  } satisfies BlockStore
+  const blocks = reachableBlocks(own, {
+    connectedPeers: () => peers as WorkerId[],
+    fetchBlock: async (_, cid) => {
+      asked.push(cid)
+      if (cid === cidOf(theirs)) return theirs
+      throw new Error('nobody has it')
+    },
+  })
+  return { blocks, asked, kept }
+}
+
+test('a block that is here is not asked for; one that a peer has is given, and not kept', async () => {
+  const { blocks, asked, kept } = reachable(['peer'])
+  expect(await blocks.get(cidOf(mine))).toBe(mine)
+  expect(asked).toEqual([])
+  expect(await blocks.get(cidOf(theirs))).toBe(theirs)
+  expect(kept).toEqual([])
+})
+
+test('one that nobody has is not there; without peers nobody is asked', async () => {
+  expect(await reachable(['peer']).blocks.get(cidOf(Buffer.from('no')))).toBeUndefined()
+  const alone = reachable([])
+  expect(await alone.blocks.get(cidOf(theirs))).toBeUndefined()
+  expect(alone.asked).toEqual([])
+})
