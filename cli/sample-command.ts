@@ -1,12 +1,13 @@
 import { MurmurError } from '../protocol/errors.ts'
 import { continueText } from '../worker/data/continue-text.ts'
 import { parseTokenizer } from '../worker/data/tokenizer.ts'
+import { openTextSession } from '../worker/engine/open-text-session.ts'
 import { ortCpuEngine } from '../worker/engine/ort-cpu.ts'
 import type { SampleCommandOptions } from './sample.ts'
 import { withModel } from './stored-model.ts'
 import { wholeNumber } from './worker-count.ts'
 
-/** Each token takes a pass over the whole context. */
+/** Some minutes of the default model's text. */
 const maxSampleBytes = 100_000
 
 export async function sampleCommand(name: string | undefined, options: SampleCommandOptions): Promise<void> {
@@ -22,7 +23,9 @@ export async function sampleCommand(name: string | undefined, options: SampleCom
   const topK = wholeNumber(options.topK, '--top-k', 1, 65_536)
   const seed = wholeNumber(options.seed, '--seed', 0, Number.MAX_SAFE_INTEGER)
   await withModel(name, options.home, async ({ cid, theta, spec, data, block }, signal) => {
-    const session = await ortCpuEngine().loadSampling(await block(spec.programs.sampling), signal)
+    const program = await block(spec.programs.sampling)
+    const trained = { model: spec.model, lora: spec.train.lora }
+    const session = await openTextSession(ortCpuEngine(), program, trained, signal)
     try {
       const { format } = data
       const tokenizer = format.kind === 'tokens' ? parseTokenizer(await block(format.tokenizer)) : null

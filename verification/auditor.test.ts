@@ -22,7 +22,8 @@ function auditorOf(tokenizer: Uint8Array, heldOut: Uint8Array) {
     return cid
   }
   const format = { kind: 'tokens', width: 2, vocabulary: 4, tokenizer: put(tokenizer) }
-  const spec = { programs: { sampling: put(Buffer.from('sampling')) }, train: { seed: 1 } }
+  const programs = { sampling: put(Buffer.from('sampling')) }
+  const spec = { programs, model: { preset: 'onnx' }, train: { seed: 1 } }
   const data = { format, heldOut: [{ cid: put(heldOut), count: heldOut.length / 2 }] }
   const prompts: number[][] = []
   const session = {

@@ -10,6 +10,7 @@ import { continueText } from '../worker/data/continue-text.ts'
 import { measure } from '../worker/data/measure.ts'
 import { parseTokenizer, type TextTokenizer } from '../worker/data/tokenizer.ts'
 import type { Engine } from '../worker/engine/engine.ts'
+import { openTextSession } from '../worker/engine/open-text-session.ts'
 import { fetchHeldOut, fetchShards, type RunContext } from '../worker/run-context.ts'
 import type { AuditCandidate } from './draw.ts'
 import { replayRound } from './replay.ts'
@@ -141,7 +142,9 @@ export class Auditor {
         }
       }
       const program = await this.#fetch(network.self, spec.programs.sampling, maxProgramBytes)
-      await using session = disposable(await engine.loadSampling(program, this.#abort.signal))
+      const trained = { model: spec.model, lora: spec.train.lora }
+      const opened = await openTextSession(engine, program, trained, this.#abort.signal)
+      await using session = disposable(opened)
       const vocabulary = session.value.info.logits.at(-1)!
       const isKnown = (ids: readonly number[]) => ids.length > 0 && ids.every((id) => id < vocabulary)
       let prompt = tokenizer?.encode(samplePrompt) ?? [...Buffer.from(samplePrompt)]

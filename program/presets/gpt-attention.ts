@@ -2,31 +2,73 @@ import type { Graph } from '../graph.ts'
 import { float, int, ints, reshape, type Value } from '../operators/operator.ts'
 import { rmsEpsilon } from './gpt-norm.ts'
 import type { GptDesign } from './gpt-shape.ts'
-import { rotated } from './rotary.ts'
+import { type RotaryPlaces, rotated } from './rotary.ts'
+
+/** Of a window: queries [B, H, T, D], keys and values [B, K, T, D]. */
+export interface AttentionHeads {
+  readonly queries: Value
+  readonly keys: Value
+  readonly values: Value
+}
+
+/** What a block mixes its tokens with. @returns [B·T, H·D] */
+export type Attention = (
+  graph: Graph,
+  design: GptDesign,
+  qkv: Value,
+  parameter: (name: string) => Value,
+) => Value
 
 /**
  * Causal softmax attention of all heads at once. B rows, T tokens a row, H heads, K heads of keys and values, G = H/K
  * queries to each of them, D values a head.
  * @param qkv [B·T, (H+2K)·D]: queries, keys, values
  * @param parameter of this layer's attention, by its name within it
- * @returns [B·T, H·D]
  */
-export function attention(
+export const attention: Attention = (graph, design, qkv, parameter) =>
+  attended(graph, design, attentionHeads(graph, design, qkv, parameter))
+
+/** Of a window from its beginning. */
+export function attentionHeads(
   graph: Graph,
   design: GptDesign,
   qkv: Value,
   parameter: (name: string) => Value,
-): Value {
+): AttentionHeads {
   const { context: T, heads: H, keyValueHeads: K, headWidth: D } = design
   const B = qkv.shape[0]! / T
-  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
   const heads = K === H ? evenHeads(graph, qkv, [B, T, H, D]) : groupedHeads(graph, qkv, [B, T, H, K, D])
-  const [q_BHTD, k_BKTD] = (['query', 'key'] as const).map((name, index) => {
+  return placedHeads(graph, design, heads, parameter)
+}
+
+/**
+ * Queries and keys normalized and turned by their place, as the design says.
+ * @param heads queries, keys and values, [.., D] each
+ * @param places sines and cosines of these tokens; null where they are a window from its beginning
+ */
+export function placedHeads(
+  graph: Graph,
+  design: GptDesign,
+  heads: readonly Value[],
+  parameter: (name: string) => Value,
+  places: RotaryPlaces | null = null,
+): AttentionHeads {
+  const [queries, keys] = (['query', 'key'] as const).map((name, index) => {
     const head = heads[index]!
     const normed = design.qkNorm ? headNorm(graph, head, parameter(`${name}_norm`)) : head
-    return design.positions === 'rotary' ? rotated(graph, normed) : normed
+    return design.positions === 'rotary' ? rotated(graph, normed, places) : normed
   }) as [Value, Value]
-  const v_BKTD = heads[2]!
+  return { queries, keys, values: heads[2]! }
+}
+
+/** @returns [B·T, H·D] */
+export function attended(
+  graph: Graph,
+  { context: T, heads: H, keyValueHeads: K, headWidth: D }: GptDesign,
+  { queries: q_BHTD, keys: k_BKTD, values: v_BKTD }: AttentionHeads,
+): Value {
+  const B = q_BHTD.shape[0]!
+  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
   // The queries of one group lie one behind the other, so that each key is multiplied with all of them at once.
   const stacked = (value: Value, last: number) => reshape(graph, value, [B, K, (H / K) * T, last])
   const scaled = stacked(op('Mul', q_BHTD, graph.scalar(1 / Math.sqrt(D))), D)
@@ -68,7 +110,7 @@ const headNorm = (graph: Graph, head: Value, scale: Value): Value =>
  * Added to a score that must not be seen. e⁻⁶⁰ is nothing beside 1 in float32, yet a normal number: with −10⁹ the
  * softmax gives denormals, on which processors are many times slower. What is left is cut by the second mask.
  */
-const hidden = -60
+export const hidden = -60
 
 /** [T, T]: 0 where a token may look, `hidden` where it would see the future. */
 function causalMask(graph: Graph, T: number): Value {

@@ -1,12 +1,13 @@
 import type { Graph } from '../graph.ts'
 import type { Value } from '../operators/operator.ts'
-import { attention } from './gpt-attention.ts'
+import { type Attention, attention } from './gpt-attention.ts'
 import { gptNorm } from './gpt-norm.ts'
 import type { GptDesign } from './gpt-shape.ts'
 
 /**
  * One layer: attention, then the MLP, each of the normalized residual stream and added to it.
  * @param x_RC [B·T, C]
+ * @param mix attention over the rows' own keys and values, or over kept ones
  */
 export function gptBlock(
   graph: Graph,
@@ -14,6 +15,7 @@ export function gptBlock(
   x_RC: Value,
   prefix: string,
   parameter: (name: string) => Value,
+  mix: Attention = attention,
 ): Value {
   const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
   const own = (name: string) => parameter(`${prefix}.${name}`)
@@ -22,7 +24,7 @@ export function gptBlock(
   const normed = (x: Value, name: string) => gptNorm(graph, design, x, `${prefix}.${name}`, parameter)
 
   const qkv = op('Gemm', normed(x_RC, 'attention_norm'), own('attention.qkv'), ...bias('attention', 'qkv'))
-  const mixed_RC = attention(graph, design, qkv, (name) => own(`attention.${name}`))
+  const mixed_RC = mix(graph, design, qkv, (name) => own(`attention.${name}`))
   // A Gemm's third input is added for free: here the residual stream, below a bias.
   const attended = op('Gemm', mixed_RC, own('attention.out'), x_RC)
   const biased = bias('attention', 'out').reduce((sum, vector) => op('Add', sum, vector), attended)

@@ -23,6 +23,8 @@ export function gpt(shape: GptShape, batch: number): Model {
     targets: tokens,
     tokensPerStep: batch * design.context,
     memory: estimateMemory(shape, batch),
+    recomputingMemory: estimateMemory(shape, batch, true),
+    loraTargets: ['*.attention.qkv', '*.attention.out', '*.mlp.*'],
     get table() {
       return gptParameters(design)
     },
@@ -42,13 +44,42 @@ function gptLogits(
   tokens: Value,
   parameter: (name: string) => Value,
 ): Value {
-  const [B, T] = [tokens.shape[0]!, tokens.shape[1]!]
-  const embedded = graph.node('Gather', [parameter('token_embedding'), tokens])
-  const placed =
-    design.positions === 'learned' ? graph.node('Add', [embedded, parameter('position_embedding')]) : embedded
-  let x_RC = reshape(graph, placed, [B * T, design.width])
-  for (let layer = 0; layer < design.layers; layer++)
+  const places = design.positions === 'learned' ? parameter('position_embedding') : null
+  let x_RC = gptEmbedding(graph, design, tokens, parameter, places)
+  graph.boundary(x_RC)
+  for (let layer = 0; layer < design.layers; layer++) {
     x_RC = gptBlock(graph, design, x_RC, `layer${layer}`, parameter)
+    graph.boundary(x_RC)
+  }
+  return gptHead(graph, design, x_RC, parameter)
+}
+
+/**
+ * @param places the vectors [T, C] of these tokens' places, null where they are not learned
+ * @returns [B·T, C]
+ */
+export function gptEmbedding(
+  graph: Graph,
+  design: GptDesign,
+  tokens: Value,
+  parameter: (name: string) => Value,
+  places: Value | null,
+): Value {
+  const embedded = graph.node('Gather', [parameter('token_embedding'), tokens])
+  const placed = places === null ? embedded : graph.node('Add', [embedded, places])
+  return reshape(graph, placed, [tokens.shape[0]! * tokens.shape[1]!, design.width])
+}
+
+/**
+ * @param x_RC rows of the last block
+ * @returns logits [R, V]
+ */
+export function gptHead(
+  graph: Graph,
+  design: GptDesign,
+  x_RC: Value,
+  parameter: (name: string) => Value,
+): Value {
   const normed = gptNorm(graph, design, x_RC, 'final_norm', parameter)
   return design.tied
     ? graph.node('Gemm', [normed, parameter('token_embedding')], { transB: int(1) })

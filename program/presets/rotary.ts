@@ -4,16 +4,29 @@ import { int, type Value } from '../operators/operator.ts'
 /** θ of Su et al., arXiv 2104.09864, §3.3, and of the models that `transformers` loads. */
 export const rotaryBase = 10_000
 
+/** Cosine and sine, [T, D/2] each, of T tokens. */
+export interface RotaryPlaces {
+  readonly cosine: Value
+  readonly sine: Value
+}
+
+/** Those of the first T places of a window. */
+export function firstPlaces(graph: Graph, T: number, D: number): RotaryPlaces {
+  const { cosines, sines } = rotaryTables(T, D)
+  const [cosine, sine] = [cosines, sines].map((table) => graph.floats(table, [T, D / 2])) as [Value, Value]
+  return { cosine, sine }
+}
+
 /**
  * Turns pairs of values by angles that grow with the place: value i of a head with value i + D/2 by
  * t · 10000^(−2i/D), as LLaMA's weights have them (the paper pairs neighbours).
  * @param x [B, H, T, D] of any B and H
+ * @param places of these tokens, for x of any [.., D]; null where they are the first T of a window
  */
-export function rotated(graph: Graph, x: Value): Value {
-  const [T, D] = x.shape.slice(2) as [number, number]
+export function rotated(graph: Graph, x: Value, places: RotaryPlaces | null = null): Value {
+  const [T, D] = x.shape.slice(-2) as [number, number]
   const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
-  const { cosines, sines } = rotaryTables(T, D)
-  const [cosine, sine] = [cosines, sines].map((table) => graph.floats(table, [T, D / 2])) as [Value, Value]
+  const { cosine, sine } = places ?? firstPlaces(graph, T, D)
   const [first, second] = graph.nodes('Split', [x, graph.ints([D / 2, D / 2])], 2, { axis: int(-1) }) as [
     Value,
     Value,

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
+import { buildDecodingPrograms } from '../../program/decoding-programs.ts'
 import { initialWeights } from '../../program/initial-weights.ts'
 import type { ModelSpec } from '../../program/model-spec.ts'
 import { buildTrainingProgram, type TrainingProgram } from '../../program/training-program.ts'
@@ -167,6 +168,24 @@ export function complies(engine: Engine, { tolerance }: Promises): void {
       expect(logits).toHaveLength(mlp.classes)
       expect(logits.every((logit) => Number.isFinite(logit) && logit !== 0)).toBe(true)
       await Promise.all([evaluating.close(), sampler.close()])
+    })
+
+    test('tokens decoded one by one have the logits of a whole pass', async () => {
+      const { sampling, table, ...built } = programOf(gpt)
+      const { params } = freshState({ table, ...built })
+      const tokens = [3, 141, 59, 26, 53, 58, 97, 93]
+      const sampler = await engine.loadSampling(sampling)
+      const whole = await sampler.logits(params, BigInt64Array.from(tokens, BigInt))
+      const decoding = await engine.loadDecoding(buildDecodingPrograms(gpt, table))
+      await decoding.writeParameters(params)
+      for (const [position, token] of tokens.entries()) {
+        const logits =
+          position < 3 ? await decoding.prefill(tokens.slice(0, position + 1)) : await decoding.next(token)
+        const wanted = whole.subarray(position * 256, (position + 1) * 256)
+        const apart = logits.map((logit, index) => Math.abs(logit - wanted[index]!))
+        expect(Math.max(...apart), `position ${position}`).toBeLessThan(1e-4)
+      }
+      await Promise.all([sampler.close(), decoding.close()])
     })
 
     test('what does not fit is refused with a code, and a closed session refuses', async () => {

@@ -1,4 +1,5 @@
 import type { ProgramLimits } from '../../program/check-program.ts'
+import { createDecodingSession } from './decoding-session.ts'
 import type { Engine, EvaluationSession, SamplingSession } from './engine.ts'
 import type { About } from './engine-class.ts'
 import { openRunner, type ProgramLoader, type Runner } from './runner.ts'
@@ -21,6 +22,15 @@ export function engineOf(about: About, load: ProgramLoader, limits?: ProgramLimi
       evaluationSession(await openRunner(load, program, 'evaluation', { limits, signal })),
     loadSampling: async (program, signal) =>
       samplingSession(await openRunner(load, program, 'sampling', { limits, signal })),
+    async loadDecoding({ prefill, step }, signal) {
+      const first = await openRunner(load, prefill, 'prefill', { limits, signal })
+      try {
+        return createDecodingSession(first, await openRunner(load, step, 'decoding', { limits, signal }))
+      } catch (error) {
+        await first.close()
+        throw error
+      }
+    },
   }
 }
 

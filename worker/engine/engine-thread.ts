@@ -7,7 +7,7 @@ import { type EngineAnswer, type EngineCall, type EngineThreadData, stepAborted 
 /** The other side of threaded-engine.ts: holds one session and answers its calls one after the other. */
 const port = parentPort
 invariant(port !== null, 'this file runs as a thread')
-const { engine, kind, program, threads } = workerData as EngineThreadData
+const { engine, program, threads } = workerData as EngineThreadData
 
 const opening = open()
 // The first call is told why there is no session; nobody else needs to hear of it.
@@ -28,15 +28,17 @@ port.on('message', (call: EngineCall) => {
 
 async function open() {
   const created = await createEngine(engine, { threads })
-  switch (kind) {
+  switch (program.kind) {
     case 'training':
-      return await created.loadTraining(program)
+      return await created.loadTraining(program.bytes)
     case 'evaluation':
-      return await created.loadEvaluation(program)
+      return await created.loadEvaluation(program.bytes)
     case 'sampling':
-      return await created.loadSampling(program)
+      return await created.loadSampling(program.bytes)
+    case 'decoding':
+      return await created.loadDecoding(program.programs)
     default:
-      return kind satisfies never
+      return program satisfies never
   }
 }
 

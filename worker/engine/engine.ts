@@ -1,4 +1,5 @@
 import type { ProgramInfo } from '../../program/check-program.ts'
+import type { DecodingPrograms } from '../../program/decoding-programs.ts'
 import type { EngineName } from './engine-names.ts'
 
 /** One model replica between two steps: flat vectors of N values in the parameter table's order. */
@@ -67,6 +68,20 @@ export interface SamplingSession {
   close(): Promise<void>
 }
 
+/** Makes a text token by token, with the keys and values of earlier ones kept. Logits are [vocabulary] each. */
+export interface DecodingSession {
+  readonly info: ProgramInfo
+  /** Tokens of a window. */
+  readonly context: number
+  /** Has N values; it is only read, and must stay as it is until the next call or the close. Throws STATE_SHAPE_INVALID. */
+  writeParameters(params: Float32Array): Promise<void>
+  /** Begins a window: what follows its tokens. Throws BATCH_SHAPE_INVALID: none, or more than `context`. */
+  prefill(tokens: readonly number[]): Promise<Float32Array>
+  /** What follows one more token. Throws BATCH_SHAPE_INVALID: no window was begun, or it is full. */
+  next(token: number): Promise<Float32Array>
+  close(): Promise<void>
+}
+
 /** What it computes on, as nodes offer it. */
 export type DeviceKind = 'cpu' | 'webgpu' | 'cuda'
 
@@ -81,4 +96,5 @@ export interface Engine {
   loadTraining(program: Uint8Array, signal?: AbortSignal): Promise<TrainingSession>
   loadEvaluation(program: Uint8Array, signal?: AbortSignal): Promise<EvaluationSession>
   loadSampling(program: Uint8Array, signal?: AbortSignal): Promise<SamplingSession>
+  loadDecoding(programs: DecodingPrograms, signal?: AbortSignal): Promise<DecodingSession>
 }

@@ -1,7 +1,15 @@
 import './no-telemetry.ts'
 import { Worker } from 'node:worker_threads'
+import type { DecodingPrograms } from '../../program/decoding-programs.ts'
 import { isMurmurError, MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
-import type { Engine, EvaluationSession, SamplingSession, StepOptions, TrainingSession } from './engine.ts'
+import type {
+  DecodingSession,
+  Engine,
+  EvaluationSession,
+  SamplingSession,
+  StepOptions,
+  TrainingSession,
+} from './engine.ts'
 import { aboutEngine } from './engine-class.ts'
 import type { EngineName } from './engine-names.ts'
 import { closed } from './runner.ts'
@@ -19,10 +27,13 @@ export type EngineAnswer =
 
 export interface EngineThreadData {
   readonly engine: EngineName
-  readonly kind: 'training' | 'evaluation' | 'sampling'
-  readonly program: Uint8Array
+  readonly program: ThreadProgram
   readonly threads: number
 }
+
+export type ThreadProgram =
+  | { readonly kind: 'training' | 'evaluation' | 'sampling'; readonly bytes: Uint8Array }
+  | { readonly kind: 'decoding'; readonly programs: DecodingPrograms }
 
 /** The code by which the thread says that it did not take an aborted step. */
 export const stepAborted = 'STEP_ABORTED'
@@ -35,18 +46,14 @@ export function threadedEngine(
   engine: EngineName,
   { threads = 1 }: { readonly threads?: number } = {},
 ): Engine {
-  const open = async <T extends object>(
-    kind: EngineThreadData['kind'],
-    program: Uint8Array,
-    signal?: AbortSignal,
-  ) => {
+  const open = async <T extends object>(program: ThreadProgram, signal?: AbortSignal) => {
     signal?.throwIfAborted()
-    return await openThread<T>({ engine, kind, program, threads })
+    return await openThread<T>({ engine, program, threads })
   }
   return {
     ...aboutEngine(engine, threads),
-    loadTraining: async (program, signal) => {
-      const { info, call, step, close } = await open<TrainingSession>('training', program, signal)
+    loadTraining: async (bytes, signal) => {
+      const { info, call, step, close } = await open<TrainingSession>({ kind: 'training', bytes }, signal)
       return {
         info,
         writeState: (state) => call('writeState', state),
@@ -55,13 +62,24 @@ export function threadedEngine(
         close,
       }
     },
-    loadEvaluation: async (program, signal) => {
-      const { info, call, close } = await open<EvaluationSession>('evaluation', program, signal)
+    loadEvaluation: async (bytes, signal) => {
+      const { info, call, close } = await open<EvaluationSession>({ kind: 'evaluation', bytes }, signal)
       return { info, evaluate: (params, batch) => call('evaluate', params, batch), close }
     },
-    loadSampling: async (program, signal) => {
-      const { info, call, close } = await open<SamplingSession>('sampling', program, signal)
+    loadSampling: async (bytes, signal) => {
+      const { info, call, close } = await open<SamplingSession>({ kind: 'sampling', bytes }, signal)
       return { info, logits: (params, inputs) => call('logits', params, inputs), close }
+    },
+    loadDecoding: async (programs, signal) => {
+      const { info, call, close } = await open<DecodingSession>({ kind: 'decoding', programs }, signal)
+      return {
+        info,
+        context: info.cache![2],
+        writeParameters: (params) => call('writeParameters', params),
+        prefill: (tokens) => call('prefill', tokens),
+        next: (token) => call('next', token),
+        close,
+      }
     },
   }
 }

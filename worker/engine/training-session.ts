@@ -12,8 +12,9 @@ import { batchTensor, floats, scalar } from './tensors.ts'
 export function createTrainingSession(runner: Runner): TrainingSession {
   const info = runner.program
   const { parameterCount, optimizerSlots, betas } = info
+  const { movingCount } = info.table
   const vectors = ['params', ...optimizerSlots]
-  const newSet = () => vectors.map(() => floats(parameterCount))
+  const newSet = () => [floats(parameterCount), ...optimizerSlots.map(() => floats(movingCount))]
   const [lossOut, normOut] = [scalar(0), scalar(0)]
   let current = newSet()
   let next = newSet()
@@ -32,7 +33,7 @@ export function createTrainingSession(runner: Runner): TrainingSession {
     info,
     async writeState(state) {
       runner.assertOpen()
-      assertShape(state, parameterCount, optimizerSlots.length)
+      assertShape(state, parameterCount, { slots: optimizerSlots.length, size: movingCount })
       const given = [state.params, ...state.optimizer]
       current.forEach(({ data }, index) => {
         data.set(given[index]!)
@@ -67,14 +68,18 @@ export function createTrainingSession(runner: Runner): TrainingSession {
   }
 }
 
-function assertShape({ params, optimizer, step }: TrainState, count: number, slots: number): void {
+function assertShape(
+  { params, optimizer, step }: TrainState,
+  count: number,
+  { slots, size }: { readonly slots: number; readonly size: number },
+): void {
   const fits =
     params.length === count &&
     optimizer.length === slots &&
-    optimizer.every((vector) => vector.length === count)
+    optimizer.every((vector) => vector.length === size)
   if (fits && Number.isSafeInteger(step) && step >= 0) return
   throw new MurmurError('STATE_SHAPE_INVALID', {
-    message: `a state of ${params.length} parameters, ${optimizer.length} optimizer vectors and step ${step} does not fit a program of ${count} parameters and ${slots} vectors`,
+    message: `a state of ${params.length} parameters, ${optimizer.length} optimizer vectors and step ${step} does not fit a program of ${count} parameters and ${slots} vectors of ${size} values`,
     next: 'load the state that belongs to this program',
   })
 }
