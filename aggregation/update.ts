@@ -1,3 +1,6 @@
+import { partsOf } from './coded-update.ts'
+import { signsOf, squareOfSigns } from './sign-update.ts'
+
 /** A decompressed contribution that names its places: `values[i]` at parameter `indices[i]`; all else is zero. */
 export interface SparseUpdate {
   readonly kind: 'sparse'
@@ -11,7 +14,7 @@ export interface SparseUpdate {
 export interface DenseUpdate {
   readonly kind: 'dense'
   readonly parameterCount: number
-  /** `parameterCount` values. */
+  /** `parameterCount` values; of one that stays coded (coded-update.ts) they are decoded when they are first asked for. */
   readonly values: Float32Array
 }
 
@@ -43,9 +46,16 @@ export function toDense(update: Update): Float32Array {
   return dense
 }
 
-/** Euclidean norm: squares summed in double precision in index order, then one square root (exact by IEEE-754). */
+/**
+ * Euclidean norm: squares summed in double precision in index order, of signs block by block, then one square root (exact by
+ * IEEE-754).
+ */
 export function normOf(update: Update): number {
+  const [signs] = signsOf([update]) ?? []
+  if (signs !== undefined) return Math.sqrt(squareOfSigns(signs))
   let sum = 0
-  for (const value of update.values) sum += value * value
+  for (const values of partsOf(update)) {
+    for (let index = 0; index < values.length; index++) sum += values[index]! * values[index]!
+  }
   return Math.sqrt(sum)
 }

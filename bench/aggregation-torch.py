@@ -88,19 +88,65 @@ def int8_compress(delta, error, block=128):
     return scales, codes.to(torch.int8)
 
 
+def int4_compress(delta, error, block=128):
+    """Likewise, two codes a byte."""
+    error.add_(delta)
+    blocks = error[: N // block * block].view(-1, block)
+    scales = blocks.abs().amax(dim=1, keepdim=True) / 7
+    codes = (blocks / scales).round_()
+    blocks.sub_(codes * scales)
+    codes = codes.to(torch.int8).view(-1, 2)
+    return scales, codes[:, 0] & 15 | codes[:, 1] << 4
+
+
+PLACES = 1 << torch.arange(8, dtype=torch.uint8)
+
+
+def sign_compress(delta, error, block=128):
+    """The sign and the mean magnitude of a block; the last, short block is left out."""
+    error.add_(delta)
+    blocks = error[: N // block * block].view(-1, block)
+    scales = blocks.abs().mean(dim=1, keepdim=True, dtype=torch.float64).float()
+    minus = blocks < 0
+    blocks.sub_(torch.where(minus, -scales, scales))
+    return scales, (minus.view(-1, 8) * PLACES).sum(dim=1, dtype=torch.uint8)
+
+
+def int8_mean(scales, codes):
+    mean = torch.zeros(codes.shape)
+    for _ in range(8):
+        mean.add_(codes * scales, alpha=1 / 8)
+    return mean
+
+
+def sign_mean(scales, bits):
+    mean = torch.zeros(scales.shape[0], 128)
+    for _ in range(8):
+        minus = ((bits.view(-1, 1) & PLACES) != 0).view(-1, 128)
+        mean.add_(torch.where(minus, -scales, scales), alpha=1 / 8)
+    return mean
+
+
 def dense_mean():
     into.zero_()
-    for _ in range(4):
-        into.add_(theta, alpha=1 / 8)
-        into.add_(delta, alpha=1 / 8)
+    for vector in eight:
+        into.add_(vector, alpha=1 / 8)
 
 
+eight = [theta, delta, error, *(torch.randn(N) for _ in range(4)), delta]
 report("mean of 8 dense", dense_mean)
 if N <= 20_000_000:
-    eight = [theta, delta] * 4
     report("median of 8 dense", lambda: torch.stack(eight).median(dim=0).values)
+del eight
 rest = torch.zeros(N)
 report("int8 compress", lambda: int8_compress(delta, rest))
+sent = int8_compress(delta, rest)
+report("int8 decompress + mean of 8", lambda: int8_mean(*sent))
+report("int4 compress", lambda: int4_compress(delta, rest))
+report("sign compress", lambda: sign_compress(delta, rest))
+sent = sign_compress(delta, rest)
+report("sign decompress + mean of 8", lambda: sign_mean(*sent))
+del rest, sent
 report("outer step", lambda: theta.sub_(delta, alpha=0.7))
 report("bf16", lambda: theta.to(torch.bfloat16))
 report("root hash", lambda: hashlib.sha256(theta.numpy()).hexdigest())

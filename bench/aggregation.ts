@@ -10,16 +10,10 @@ import { stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { parseArgs, promisify } from 'node:util'
-import { packBf16 } from '../aggregation/bf16.ts'
-import { int8 } from '../aggregation/compressors/absmax.ts'
 import { kernelEngine } from '../aggregation/kernels/kernels.ts'
 import { loadKernels } from '../aggregation/kernels/load.ts'
-import { outerSgd } from '../aggregation/outer/sgd.ts'
-import { pseudoGradient } from '../aggregation/pseudo-gradient.ts'
-import { median } from '../aggregation/rules/median.ts'
-import { weightedMean } from '../aggregation/rules/weighted-mean.ts'
-import { sparseLoCo } from '../aggregation/sparse-loco.ts'
-import { stateRoot } from '../aggregation/state-root.ts'
+import { keptModels } from './aggregation/kept.ts'
+import { type Step, stepsOf } from './aggregation/steps.ts'
 
 const { values: given } = parseArgs({
   options: {
@@ -32,98 +26,10 @@ const { values: given } = parseArgs({
 const sizes = given.sizes.split(',').map((millions) => Number(millions) * 1_000_000)
 const torchMs = 1_800_000
 
-/** PyTorch takes a quarter of a microsecond for the median of eight. */
-const largestSorted = 20_000_000
-
-interface Step {
-  readonly name: string
-  /** Bytes that it must read and write, once each. */
-  readonly bytes: number
-  work(): unknown
-}
-
 interface Timing {
   readonly ms: number
   /** Of the bytes per second, to those of memcpy just before; the median of all repetitions. */
   readonly toMemcpy: number
-}
-
-/** Roughly normal, and the same every time. */
-function noise(length: number, seed: number): Float32Array {
-  const values = new Float32Array(length)
-  let x = seed
-  for (let index = 0; index < length; index++) {
-    let sum = -2
-    for (let part = 0; part < 4; part++) {
-      x = (Math.imul(x, 1664525) + 1013904223) >>> 0
-      sum += x / 2 ** 32
-    }
-    values[index] = sum
-  }
-  return values
-}
-
-function steps(parameterCount: number): Step[] {
-  const [theta, delta] = [noise(parameterCount, 1), noise(parameterCount, 2)]
-  const into = new Float32Array(parameterCount)
-  const compressor = sparseLoCo()
-  const residual = compressor.init(parameterCount)
-  const { bytes } = compressor.compress(delta, residual, residual)
-  const quantizer = int8()
-  const rest = quantizer.init(parameterCount)
-  const vector = 4 * parameterCount
-  const meanOf = (count: number): Step => ({
-    name: `decompress + mean of ${count}`,
-    bytes: count * bytes.length + vector,
-    work: () => {
-      const updates = Array.from({ length: count }, () => ({
-        update: compressor.decompress(bytes, parameterCount),
-        tokens: 1,
-      }))
-      weightedMean.aggregate(updates, parameterCount, [])
-    },
-  })
-  const dense = [theta, delta, theta, delta, theta, delta, theta, delta].map((values) => ({
-    update: { kind: 'dense' as const, parameterCount, values },
-    tokens: 1,
-  }))
-  const outer = outerSgd(0.7)
-  return [
-    {
-      name: 'pseudo-gradient',
-      bytes: 3 * vector,
-      work: () => pseudoGradient(theta, delta, into),
-    },
-    {
-      name: 'compress',
-      bytes: 3 * vector + bytes.length,
-      work: () => compressor.compress(delta, residual, residual),
-    },
-    {
-      name: 'int8 compress',
-      bytes: 3 * vector + quantizer.maxBytes(parameterCount),
-      work: () => quantizer.compress(delta, rest, rest),
-    },
-    meanOf(8),
-    meanOf(32),
-    {
-      name: 'mean of 8 dense',
-      bytes: 9 * vector,
-      work: () => weightedMean.aggregate(dense, parameterCount, []),
-    },
-    ...(parameterCount <= largestSorted
-      ? [
-          {
-            name: 'median of 8 dense',
-            bytes: 9 * vector,
-            work: () => median.aggregate(dense, parameterCount, []),
-          },
-        ]
-      : []),
-    { name: 'outer step', bytes: 3 * vector, work: () => outer.apply(into, delta, [], 0) },
-    { name: 'bf16', bytes: 1.5 * vector, work: () => packBf16(theta) },
-    { name: 'root hash', bytes: vector, work: () => stateRoot({ theta, vectors: [] }) },
-  ]
 }
 
 const largestCopy = 2 ** 28
@@ -193,15 +99,15 @@ for (const parameterCount of sizes) {
       `no PyTorch in ${given.torch}: make one there with torch and numpy, or name another by --torch`,
     )
   console.log(
-    `\n${parameterCount / 1e6} M parameters           ms      GB/s   to memcpy   PyTorch ms   to PyTorch`,
+    `\n${parameterCount / 1e6} M parameters                     ms      GB/s   to memcpy   PyTorch ms   to PyTorch`,
   )
   const wanted = given.steps?.split(',')
-  for (const step of steps(parameterCount).filter(({ name }) => wanted?.includes(name) ?? true)) {
+  for (const step of stepsOf(parameterCount).filter(({ name }) => wanted?.includes(name) ?? true)) {
     const { ms, toMemcpy } = time(step, repetitions)
     const theirs = torch?.get(step.name)
     console.log(
       [
-        step.name.padEnd(24),
+        step.name.padEnd(34),
         ms.toFixed(2).padStart(9),
         (step.bytes / ms / 1e6).toFixed(1).padStart(9),
         toMemcpy.toFixed(2).padStart(11),
@@ -210,4 +116,8 @@ for (const parameterCount of sizes) {
       ].join(' '),
     )
   }
+  const [placed, fresh] = [keptModels(parameterCount, 'placed'), keptModels(parameterCount, 'fresh')]
+  console.log(
+    `memory a worker keeps between rounds for later use, in models: ${placed.toFixed(2)}; with fresh vectors ${fresh.toFixed(2)}`,
+  )
 }

@@ -1,12 +1,15 @@
 import { invariant } from '../../protocol/errors.ts'
+import { codedUpdate, type ReadValues } from '../coded-update.ts'
 import { malformed, paddingIsZero } from '../contribution-format.ts'
-import { kernelsFor } from '../kernels/kernels.ts'
+import { type BlockLayout, type Kernels, kernelsFor } from '../kernels/kernels.ts'
+import { asSigns } from '../sign-update.ts'
+import type { DenseUpdate } from '../update.ts'
 import { type Codec, largestMagnitude } from './codec.ts'
 import { viewOf } from './format-header.ts'
 
 /** How the values of one block become integer codes that share one scale. */
 export interface Quantizer {
-  /** Bits of a code: a divisor of 8, so that no code straddles two bytes. */
+  /** Bits of a code: a divisor of 8, so that no code straddles two bytes. The kernels know sign.ts by 1, absmax.ts by 4 and 8. */
   readonly bits: 1 | 4 | 8
   /** The scale of a block, an f32; 0 when nothing of it is sent. */
   scaleOf(values: Float32Array): number
@@ -46,19 +49,19 @@ export function blockwise(name: string, magic: string, quantizer: Quantizer, blo
   )
   const { bits } = quantizer
   const recordBytes = (length: number): number => scaleBytes + Math.ceil((length * bits) / 8)
+  const bodyBytes = (parameterCount: number): number => {
+    const rest = parameterCount % blockSize
+    return ((parameterCount - rest) / blockSize) * recordBytes(blockSize) + (rest > 0 ? recordBytes(rest) : 0)
+  }
+  const layout: BlockLayout = { blockSize, bits }
   return {
     name,
     header: { magic, version: 1, layout: [blockSize, 0] },
-    bodyBytes: (parameterCount) => {
-      const rest = parameterCount % blockSize
-      return (
-        ((parameterCount - rest) / blockSize) * recordBytes(blockSize) + (rest > 0 ? recordBytes(rest) : 0)
-      )
-    },
+    bodyBytes,
     encodeSum: (delta, residual, beta, into, body) => {
       const kernels = kernelsFor(into.length)
-      if (kernels === null || !isAbsmax(bits)) return null
-      return kernels.compressBlocks(delta, residual, into, beta, largestMagnitude, { blockSize, bits }, body)
+      if (kernels === null) return null
+      return kernels.compressBlocks(delta, residual, into, beta, largestMagnitude, layout, body)
     },
     encode: (values, body) => {
       let offset = 0
@@ -70,24 +73,48 @@ export function blockwise(name: string, magic: string, quantizer: Quantizer, blo
       }
     },
     decode: (body, parameterCount) => {
-      const values = new Float32Array(parameterCount)
-      // What the kernel finds malformed, the plain reader refuses with the reason.
-      if (isAbsmax(bits) && kernelsFor(parameterCount)?.readBlocks(body, { blockSize, bits }, values))
-        return { kind: 'dense', parameterCount, values }
-      let offset = 0
-      for (let start = 0; start < parameterCount; start += blockSize) {
-        const end = Math.min(start + blockSize, parameterCount)
-        const record = body.subarray(offset, offset + recordBytes(end - start))
-        decodeBlock(record, quantizer, values.subarray(start, end))
-        offset += record.length
-      }
-      return { kind: 'dense', parameterCount, values }
+      const update = decoded(body, parameterCount)
+      return bits === 1 ? asSigns(update, { records: body, blockSize, parameterCount }) : update
     },
+  }
+
+  function decoded(body: Uint8Array, parameterCount: number): DenseUpdate {
+    const kernels = kernelsFor(parameterCount)
+    // What the kernel finds malformed, the plain reader refuses with the reason.
+    if (kernels?.areBlocks(body, layout, parameterCount))
+      return codedUpdate(parameterCount, partReader(kernels, body, parameterCount, layout, bodyBytes))
+    const values = new Float32Array(parameterCount)
+    let offset = 0
+    for (let start = 0; start < parameterCount; start += blockSize) {
+      const end = Math.min(start + blockSize, parameterCount)
+      const record = body.subarray(offset, offset + recordBytes(end - start))
+      decodeBlock(record, quantizer, values.subarray(start, end))
+      offset += record.length
+    }
+    return { kind: 'dense', parameterCount, values }
   }
 }
 
-/** Codes of 4 and of 8 bits are absmax's (absmax.ts), for which there are kernels. */
-const isAbsmax = (bits: Quantizer['bits']): bits is 4 | 8 => bits !== 1
+/** Decodes any part of records that are known to be canonical. */
+function partReader(
+  kernels: Kernels,
+  body: Uint8Array,
+  parameterCount: number,
+  layout: BlockLayout,
+  bodyBytes: Codec['bodyBytes'],
+): ReadValues {
+  return (start, into) => {
+    const { blockSize } = layout
+    const end = start + into.length
+    const first = start - (start % blockSize)
+    const last = Math.min(Math.ceil(end / blockSize) * blockSize, parameterCount)
+    const isWhole = first === start && last === end
+    const values = isWhole ? into : new Float32Array(last - first)
+    const records = body.subarray(bodyBytes(first), bodyBytes(last))
+    invariant(kernels.readBlocks(records, layout, values), 'what was canonical still is')
+    if (!isWhole) into.set(values.subarray(start - first, end - first))
+  }
+}
 
 function encodeBlock(values: Float32Array, quantizer: Quantizer, record: Uint8Array): void {
   const { bits } = quantizer

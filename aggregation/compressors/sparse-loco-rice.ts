@@ -1,5 +1,6 @@
 import type { Compressor } from '../compressor.ts'
 import * as fixed from '../contribution-format.ts'
+import { kernelsFor } from '../kernels/kernels.ts'
 import { type SparseLoCoConfig, sparseLoCo } from '../sparse-loco.ts'
 import { checkHeader, type FormatHeader, headerBytes, writeHeader } from './format-header.ts'
 import { decodeIndices, encodeIndices, mostIndexBytes } from './rice.ts'
@@ -38,7 +39,10 @@ export function sparseLoCoRice(config: SparseLoCoConfig): Compressor {
     },
     decompress: (bytes, parameterCount) => {
       checkHeader(bytes, header, parameterCount)
-      return plain.decompress(decodeRecords(bytes, layout, parameterCount), parameterCount)
+      const records = bytes.subarray(headerBytes)
+      const update = kernelsFor(parameterCount)?.readRiceChunks(records, layout, parameterCount)
+      // What the kernel finds malformed, the plain reader refuses with the reason.
+      return update ?? plain.decompress(decodeRecords(bytes, layout, parameterCount), parameterCount)
     },
   }
 }

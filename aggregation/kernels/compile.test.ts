@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { expect, test } from 'vitest'
 import { compileKernels, fileName } from './compile.ts'
+import { areaPages } from './kernel-module.ts'
 
 const sources = new Map([['index.ts', 'export function six(): i32 { return 6 }']])
+const memory = new WebAssembly.Memory({ initial: areaPages, maximum: areaPages })
 const works = (module: WebAssembly.Module) => {
-  const { six } = new WebAssembly.Instance(module).exports as { six: () => number }
+  const { six } = new WebAssembly.Instance(module, { env: { memory } }).exports as { six: () => number }
   expect(six()).toBe(6)
 }
 

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { AssembleReply, AssembleRequest } from './assemble.ts'
-import { memoryPages } from './kernel-module.ts'
+import { areaPages } from './kernel-module.ts'
 
 /** AssemblyScript by file name; `index.ts` is what the module exports. */
 export type Sources = ReadonlyMap<string, string>
@@ -16,7 +16,7 @@ const defaultCache = path.join(import.meta.dirname, '..', '..', 'node_modules', 
 /** No relaxed SIMD: its results may differ between processors. */
 const compilerOptions = [
   ...['-O3', '--noAssert', '--runtime', 'stub', '--enable', 'simd', '--disable', 'relaxed-simd'],
-  ...['--initialMemory', String(memoryPages), '--maximumMemory', String(memoryPages)],
+  ...['--importMemory', '--initialMemory', String(areaPages)],
 ]
 
 /** A few seconds usually; twenty were seen on two very busy cores. */

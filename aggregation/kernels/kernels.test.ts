@@ -10,12 +10,15 @@ import {
   expectSameBits,
   kernels,
   kindOf,
+  laid,
   length,
+  lift,
   pair,
   seed,
   updateOf,
   values,
   vector,
+  where,
 } from './fixtures/vectors.ts'
 import { kernelEngine, kernelsFor, useKernels } from './kernels.ts'
 import { loadKernels } from './load.ts'
@@ -25,19 +28,24 @@ afterEach(() => useKernels(null))
 test('the weighted sum of sparse and dense updates, in their order', () => {
   const kinds = fc.array(kindOf, { minLength: 1, maxLength: 40 })
   fc.assert(
-    fc.property(seed, length, kinds, (seed, parameterCount, kinds) => {
-      const updates = kinds.map((kind, index) => ({
-        update: updateOf(seed + index, parameterCount, kind, 'noise'),
-        tokens: 1 + ((seed + index) % 1000),
-      }))
+    fc.property(seed, length, kinds, where, (seed, parameterCount, kinds, where) => {
+      const updates = kinds.map((kind, index) => {
+        const update = updateOf(seed + index, parameterCount, kind, 'noise')
+        const [values] = laid(where & ~index, update.values)
+        return {
+          update: update.kind === 'dense' ? { ...update, values } : update,
+          tokens: 1 + ((seed + index) % 1000),
+        }
+      })
       const wanted = weightedMean.aggregate(updates, parameterCount, [])
       const total = updates.reduce((sum, { tokens }) => sum + tokens, 0)
-      const found = new Float32Array(parameterCount).fill(5)
+      const [found] = laid(where >> 1, new Float32Array(parameterCount).fill(5))
       kernels.weightedSum(
         found,
         updates.map(({ update, tokens }) => ({ update, weight: Math.fround(tokens / total) })),
       )
       expectSameBits(found, wanted)
+      lift()
     }),
     { numRuns: 60 },
   )
@@ -45,34 +53,45 @@ test('the weighted sum of sparse and dense updates, in their order', () => {
 
 test('differences, outer steps and their aliases', () => {
   fc.assert(
-    fc.property(pair, fc.constantFrom(1, 0.7, 2 ** -120), ([first, second], alpha) => {
+    fc.property(pair, fc.constantFrom(1, 0.7, 2 ** -120), where, ([first, second], alpha, where) => {
       const wanted = pseudoGradient(first, second, new Float32Array(first.length))
-      const found = second.slice()
-      kernels.difference(first, found, found)
-      expectSameBits(found, wanted)
-      const [theta, stepped] = [first.slice(), first.slice()]
+      const [start, end, into] = laid(where, first, second, second)
+      kernels.difference(start, end, into)
+      expectSameBits(into, wanted)
+      kernels.difference(start, end, end)
+      expectSameBits(end, wanted)
+      const theta = first.slice()
       outerSgd(alpha).apply(theta, second, [], 0)
-      kernels.descend(stepped, second, Math.fround(alpha))
+      const [stepped, delta] = laid(where, first, second)
+      kernels.descend(stepped, delta, Math.fround(alpha))
       expectSameBits(stepped, theta)
+      lift()
     }),
   )
 })
 
 test('error feedback is accumulated, and said to be within a bound or not', () => {
   fc.assert(
-    fc.property(pair, fc.constantFrom(0, 0.95, 1), fc.option(fc.nat()), (pair, decay, place) => {
-      const [delta, residual] = pair
-      const beta = Math.fround(decay)
-      const wanted = delta.map((value, index) => Math.fround(beta * residual[index]!) + value)
-      const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
-      const into = new Float32Array(delta.length)
-      expect(kernels.accumulate(delta, residual, beta, into, largest)).toBe(true)
-      expectSameBits(into, wanted)
-      if (largest === 0) return
-      expect(kernels.accumulate(delta, residual, beta, into, largest / 2)).toBe(false)
-      if (place !== null) delta[place % delta.length] = Number.NaN
-      expect(kernels.accumulate(delta, residual, beta, residual, largest)).toBe(place === null)
-    }),
+    fc.property(
+      pair,
+      fc.constantFrom(0, 0.95, 1),
+      fc.option(fc.nat()),
+      where,
+      (pair, decay, place, where) => {
+        const [delta, residual, into] = laid(where, ...pair, new Float32Array(pair[0].length))
+        const beta = Math.fround(decay)
+        const wanted = delta.map((value, index) => Math.fround(beta * residual[index]!) + value)
+        const largest = wanted.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+        expect(kernels.accumulate(delta, residual, beta, into, largest)).toBe(true)
+        expectSameBits(into, wanted)
+        if (largest > 0) {
+          expect(kernels.accumulate(delta, residual, beta, into, largest / 2)).toBe(false)
+          if (place !== null) delta[place % delta.length] = Number.NaN
+          expect(kernels.accumulate(delta, residual, beta, residual, largest)).toBe(place === null)
+        }
+        lift()
+      },
+    ),
   )
 })
 
@@ -81,42 +100,49 @@ test('bf16 of every kind of bits', () => {
     fc.uint32Array({ maxLength: 70 }),
     fc.uint32Array({ min: 0x7f7fff00, max: 0x7fc00100 }),
   )
-  const check = (input: Float32Array) => {
+  const check = (values: Float32Array, where: number) => {
+    const [input, unpacked, rounded] = laid(where, values, new Float32Array(values.length), values)
     const packed = new Uint8Array(2 * input.length)
     kernels.packBf16(input, packed)
-    expectSameBits(packed, packBf16(input))
-    const unpacked = new Float32Array(input.length)
+    expectSameBits(packed, packBf16(values))
     kernels.unpackBf16(packed, unpacked)
     expectSameBits(unpacked, unpackBf16(packed))
-    const [rounded, wanted] = [input.slice(), input.slice()]
+    const wanted = values.slice()
     kernels.roundToBf16(rounded)
     roundToBf16(wanted)
     expectSameBits(rounded, wanted)
+    lift()
   }
-  fc.assert(fc.property(bits, (bits) => check(new Float32Array(bits.buffer, 0, bits.length))))
-  fc.assert(fc.property(vector, check))
+  fc.assert(
+    fc.property(bits, where, (bits, where) => check(new Float32Array(bits.buffer, 0, bits.length), where)),
+  )
+  fc.assert(fc.property(vector, where, check))
 })
 
 test('one value that is not finite is found wherever it is', () => {
   const poison = fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY)
   const layout = { chunkSize: 50, k: 3 }
   fc.assert(
-    fc.property(vector, fc.nat(), poison, (input, place, poison) => {
+    fc.property(vector, fc.nat(), poison, where, (values, place, poison, where) => {
+      const zeros = new Float32Array(values.length)
+      const [input, residual, into] = laid(where, values, zeros, zeros)
       const compress = () =>
         kernels.compressChunks(
           input,
-          new Float32Array(input.length),
-          new Float32Array(input.length),
+          residual,
+          into,
           1,
           layout,
           new Uint8Array(contributionBytes(layout, input.length) - headerBytes),
         )
       expect(kernels.allFinite(input)).toBe(true)
       expect(compress()).toBe(true)
-      if (input.length === 0) return
-      input[place % input.length] = poison
-      expect(kernels.allFinite(input)).toBe(false)
-      expect(compress()).toBe(false)
+      if (input.length > 0) {
+        input[place % input.length] = poison
+        expect(kernels.allFinite(input)).toBe(false)
+        expect(compress()).toBe(false)
+      }
+      lift()
     }),
   )
 })

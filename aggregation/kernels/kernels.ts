@@ -1,5 +1,7 @@
 import type { ChunkLayout } from '../contribution-format.ts'
+import type { Signs } from '../sign-update.ts'
 import type { SparseUpdate, Update } from '../update.ts'
+import type { Vectors } from '../vectors.ts'
 
 /**
  * The steps of aggregation that touch every parameter, done faster. Each gives the very bits of the plain code that it
@@ -31,15 +33,17 @@ export interface Kernels {
     last: number,
     zero: number,
   ): boolean
+  /** products[i, j] ← products[i, j] + ⟨xᵢ, xⱼ⟩ for i ≤ j. False, with nothing done, for more than 1,024 updates. */
+  signProducts(updates: readonly Signs[], products: Float64Array): boolean
   allFinite(values: Float32Array): boolean
   roundToBf16(values: Float32Array): void
   /** `into` has two bytes a value. */
   packBf16(values: Float32Array, into: Uint8Array): void
   unpackBf16(bytes: Uint8Array, into: Float32Array): void
   /**
-   * Blockwise absmax quantization: into ← β residual + Δ − what the codes say, with β an f32. `records` is exactly as long as
-   * the records, `blockSize` at most 4,096. False, with `into` and `records` of no use, when a magnitude of the sum is above
-   * `limit`, an f32, as a NaN is.
+   * Blockwise quantization to signs (1 bit) or by absmax (4 and 8): into ← β residual + Δ − what the codes say, with β an f32.
+   * `records` is exactly as long as the records, `blockSize` at most 4,096. False, with `into` and `records` of no use, when a
+   * magnitude of the sum is above `limit`, an f32, as a NaN is.
    */
   compressBlocks(
     delta: Float32Array,
@@ -52,9 +56,11 @@ export interface Kernels {
   ): boolean
   /** The inverse, `into` as long as the values; false when a record is not canonical. */
   readBlocks(records: Uint8Array, layout: BlockLayout, into: Float32Array): boolean
+  /** Whether `readBlocks` would find all records canonical. */
+  areBlocks(records: Uint8Array, layout: BlockLayout, parameterCount: number): boolean
   /**
-   * All chunks of a SparseLoCo contribution: into ← β residual + Δ − what is sent. `records` is zeros and exactly as long as
-   * the records. False, with `into` and `records` of no use, when the accumulator is not finite.
+   * All chunks of a SparseLoCo contribution: into ← β residual + Δ − what is sent. `records` is exactly as long as the
+   * records. False, with `into` and `records` of no use, when the accumulator is not finite.
    */
   compressChunks(
     delta: Float32Array,
@@ -64,15 +70,19 @@ export interface Kernels {
     layout: ChunkLayout,
     records: Uint8Array,
   ): boolean
+  /** Places for `count` vectors of up to `length` elements which are not copied; null where there is no such memory. */
+  placesFor(length: number, count: number): Vectors | null
   /** The update of a contribution whose header has been checked; null when a record is not canonical. */
   readChunks(records: Uint8Array, layout: ChunkLayout, parameterCount: number): SparseUpdate | null
+  /** The same of one whose indices are Rice-coded. */
+  readRiceChunks(records: Uint8Array, layout: ChunkLayout, parameterCount: number): SparseUpdate | null
 }
 
 export interface BlockLayout {
   /** Values that share a scale, 1 … 4096. */
   readonly blockSize: number
   /** Of a code. */
-  readonly bits: 4 | 8
+  readonly bits: 1 | 4 | 8
 }
 
 export interface WeightedTerm {

@@ -1,10 +1,13 @@
 import { endianness } from 'node:os'
-import { absmaxKernels } from './absmax-kernels.ts'
-import { KernelModule } from './kernel-module.ts'
+import { blockwiseKernels } from './blockwise-kernels.ts'
+import { KernelModules } from './kernel-modules.ts'
 import { type Kernels, useKernels } from './kernels.ts'
 import { rankKernels } from './rank-kernels.ts'
+import { riceReader } from './rice-reader.ts'
+import { signProductKernels } from './sign-product-kernels.ts'
 import { sparseLoCoKernels } from './sparse-loco-kernels.ts'
 import { vectorKernels } from './vector-kernels.ts'
+import { isTooLarge, VectorMemory } from './vector-memory.ts'
 
 export interface KernelStatus {
   readonly engine: 'wasm-simd' | 'plain'
@@ -12,14 +15,28 @@ export interface KernelStatus {
   readonly reason?: string
 }
 
-/** The kernels in an instance of a compiled module: 2 MiB of memory, and not to be entered twice at a time. */
-export function kernelsOf(module: WebAssembly.Module): Kernels {
-  const instance = new KernelModule(module)
+/** The kernels of a compiled module: 2 MiB of memory, beside that which vectors are given a place in. */
+export function kernelsOf(compiled: WebAssembly.Module): Kernels {
+  const modules = new KernelModules(compiled)
   return {
-    ...vectorKernels(instance),
-    ...rankKernels(instance),
-    ...absmaxKernels(instance),
-    ...sparseLoCoKernels(instance),
+    ...vectorKernels(modules),
+    ...rankKernels(modules),
+    ...blockwiseKernels(modules),
+    ...signProductKernels(modules),
+    ...sparseLoCoKernels(modules),
+    readRiceChunks: riceReader(modules),
+    placesFor: (length, count) => placesIn(modules, length, count),
+  }
+}
+
+function placesIn(modules: KernelModules, length: number, count: number): VectorMemory | null {
+  if (isTooLarge(length, count)) return null
+  try {
+    return new VectorMemory(modules, length, count)
+  } catch (error) {
+    // The host has no such stretch of addresses left.
+    if (error instanceof RangeError) return null
+    throw error
   }
 }
 

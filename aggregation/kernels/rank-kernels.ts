@@ -1,6 +1,8 @@
 import { invariant } from '../../protocol/errors.ts'
+import { readerOf } from '../coded-update.ts'
 import type { Update } from '../update.ts'
-import { areas, blockLength, forBlocks, type KernelModule } from './kernel-module.ts'
+import { areas, blockLength, forBlocks } from './kernel-module.ts'
+import type { KernelModules } from './kernel-modules.ts'
 import type { Kernels } from './kernels.ts'
 
 /** What the values of a block may take together, in elements: half of a mebibyte stays in the cache. */
@@ -10,7 +12,8 @@ const manyLength = 131_072
 const maxRanked = 1024
 
 /** Coordinate-wise order statistics. */
-export function rankKernels({ exports, a, many, bytes }: KernelModule): Pick<Kernels, 'meanOfRanks'> {
+export function rankKernels({ anywhere }: KernelModules): Pick<Kernels, 'meanOfRanks'> {
+  const { exports, a, many, bytes } = anywhere
   return {
     meanOfRanks: (into, updates, first, last, zero) => {
       const count = updates.length
@@ -49,7 +52,9 @@ export function rankKernels({ exports, a, many, bytes }: KernelModule): Pick<Ker
 /** Writes the values of [start, end) to `block`, absent ones as zeros; `entry` is the first of a sparse update's, then the next. */
 function spread(update: Update, start: number, end: number, entry: number, block: Float32Array): number {
   if (update.kind === 'dense') {
-    block.set(update.values.subarray(start, end))
+    const read = readerOf(update)
+    if (read === null) block.set(update.values.subarray(start, end))
+    else read(start, block)
     return entry
   }
   const { indices, values } = update

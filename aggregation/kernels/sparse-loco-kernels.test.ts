@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { contributionBytes, headerBytes } from '../contribution-format.ts'
 import { sparseLoCo } from '../sparse-loco.ts'
-import { expectSameBits, kernels, pair, values } from './fixtures/vectors.ts'
+import { expectSameBits, kernels, laid, lift, pair, values, where } from './fixtures/vectors.ts'
 
 const layout = fc
   .record({
@@ -18,11 +18,13 @@ test('SparseLoCo: the same contribution, the same error feedback, and the same u
       pair,
       fc.constantFrom(0, 0.5, 0.95, 1),
       fc.boolean(),
-      (layout, [delta, residual], beta, inPlace) => {
+      where,
+      (layout, given, beta, inPlace, where) => {
         const compressor = sparseLoCo({ ...layout, beta })
-        const expected = compressor.compress(delta, residual)
-        const into = inPlace ? residual : new Float32Array(delta.length)
-        const records = new Uint8Array(contributionBytes(layout, delta.length) - headerBytes)
+        const expected = compressor.compress(...given)
+        const [delta, residual, fresh] = laid(where, ...given, new Float32Array(given[0].length))
+        const into = inPlace ? residual : fresh
+        const records = new Uint8Array(contributionBytes(layout, delta.length) - headerBytes).fill(0xff)
         expect(kernels.compressChunks(delta, residual, into, Math.fround(beta), layout, records)).toBe(true)
         expectSameBits(records, expected.bytes.subarray(headerBytes))
         expectSameBits(into, expected.residual)
@@ -31,6 +33,7 @@ test('SparseLoCo: the same contribution, the same error feedback, and the same u
         if (plain.kind !== 'sparse') throw new Error('SparseLoCo names places')
         expectSameBits(update.indices, plain.indices)
         expectSameBits(update.values, plain.values)
+        lift()
       },
     ),
     { numRuns: 250 },

@@ -1,7 +1,9 @@
 import { type ChunkLayout, contributionBytes, headerBytes } from '../contribution-format.ts'
 import type { SparseUpdate } from '../update.ts'
-import { areas, blockLength, type KernelModule } from './kernel-module.ts'
+import { areas, blockLength } from './kernel-module.ts'
+import type { KernelModules } from './kernel-modules.ts'
 import type { Kernels } from './kernels.ts'
+import { passage } from './passage.ts'
 
 type SparseLoCoKernels = Pick<Kernels, 'compressChunks' | 'readChunks'>
 
@@ -13,35 +15,27 @@ const recordsBytes = (layout: ChunkLayout, parameters: number): number =>
   contributionBytes(layout, parameters) - headerBytes
 
 /** SparseLoCo, a batch of chunks at a time. */
-export function sparseLoCoKernels({ exports, a, b, c, indices, bytes }: KernelModule): SparseLoCoKernels {
+export function sparseLoCoKernels(modules: KernelModules): SparseLoCoKernels {
   return {
     compressChunks: (delta, residual, into, beta, layout, records) => {
+      const module = modules.holding(into, residual, delta)
+      const { exports, a, b, bytes } = module
+      const [d, e, out] = [passage(module, delta, a), passage(module, residual, b), passage(module, into, b)]
       const { chunkSize, k } = layout
       const batch = batchLength(layout)
       for (let start = 0; start < delta.length; start += batch) {
-        const part = delta.subarray(start, start + batch)
-        const at = recordsBytes(layout, start)
-        const end = recordsBytes(layout, start + part.length)
-        a.set(part)
-        b.set(residual.subarray(start, start + batch))
-        bytes.fill(0, areas.records, areas.records + end - at)
-        const written = exports.compressChunks(
-          areas.a,
-          areas.b,
-          beta,
-          part.length,
-          chunkSize,
-          k,
-          areas.records,
-          areas.work,
-        )
+        const end = Math.min(start + batch, delta.length)
+        const [x, y, z] = [d.load(start, end), e.load(start, end), out.place(start)]
+        const { records: at, work } = areas
+        const written = exports.compressChunks(x, y, z, beta, end - start, chunkSize, k, at, work)
         if (written < 0) return false
-        into.set(b.subarray(0, part.length), start)
-        records.set(bytes.subarray(areas.records, areas.records + written), at)
+        out.store(start, end)
+        records.set(bytes.subarray(at, at + written), recordsBytes(layout, start))
       }
       return true
     },
     readChunks: (records, layout, parameterCount): SparseUpdate | null => {
+      const { exports, c, indices, bytes } = modules.anywhere
       const { chunkSize, k } = layout
       const rest = parameterCount % chunkSize
       const total = Math.floor(parameterCount / chunkSize) * k + Math.min(k, rest)

@@ -6,10 +6,11 @@ declare namespace WebAssembly {
     private readonly compiled: never
   }
   class Instance {
-    constructor(module: Module)
+    constructor(module: Module, imports: { readonly env: { readonly memory: Memory } })
     readonly exports: Readonly<Record<string, unknown>>
   }
-  interface Memory {
+  class Memory {
+    constructor(pages: { readonly initial: number; readonly maximum: number })
     readonly buffer: ArrayBuffer
   }
   interface Global {

@@ -1,4 +1,5 @@
 import type { Update } from '../update.ts'
+import type { Vectors } from '../vectors.ts'
 
 export interface WeightedUpdate {
   readonly update: Update
@@ -14,10 +15,14 @@ export interface Rule {
   readonly name: string
   /** Vectors of N elements that it carries from round to round; zeros before round 0. Part of what replicas agree on. */
   readonly vectors: number
-  /** N elements, a fresh vector. `state` is brought up to date in place. `updates` has at least one member. */
+  /**
+   * N elements: a fresh vector, or one of `vectors`, which whoever calls gives back. `state` is brought up to date in place.
+   * `updates` has at least one member.
+   */
   aggregate(
     updates: readonly WeightedUpdate[],
     parameterCount: number,
     state: readonly Float32Array[],
+    vectors?: Vectors,
   ): Float32Array
 }

@@ -1,4 +1,5 @@
 import { invariant } from '../../protocol/errors.ts'
+import { freshVectors } from '../vectors.ts'
 import type { Rule, WeightedUpdate } from './rule.ts'
 import { weightedSum } from './weighted-sum.ts'
 
@@ -9,8 +10,8 @@ import { weightedSum } from './weighted-sum.ts'
 export const weightedMean: Rule = {
   name: 'mean',
   vectors: 0,
-  aggregate: (updates, parameterCount) => {
-    const mean = new Float32Array(parameterCount)
+  aggregate: (updates, parameterCount, _state, vectors = freshVectors) => {
+    const mean = vectors.take(parameterCount)
     const total = tokensOf(updates)
     const terms = updates.map(({ update, tokens }) => ({ update, weight: Math.fround(tokens / total) }))
     for (const { update } of updates)

@@ -2,7 +2,7 @@
 
 const smallestNormal: f32 = 1.1754943508222875e-38
 /** 2¹¹²: no accumulated value is larger (aggregation/compressors/codec.ts). */
-const largestValue: f32 = 5.192296858534828e33
+export const largestValue: f32 = 5.192296858534828e33
 
 @inline
 function recordBytes(length: i32, bits: i32): usize {
@@ -10,32 +10,33 @@ function recordBytes(length: i32, bits: i32): usize {
 }
 
 @inline
-function accumulateVector(betas: v128, delta: usize, residual: usize): v128 {
+function accumulateVector(betas: v128, delta: usize, residual: usize, into: usize): v128 {
   const value = f32x4.add(f32x4.mul(betas, v128.load(residual)), v128.load(delta))
-  v128.store(residual, value)
+  v128.store(into, value)
   return f32x4.abs(value)
 }
 
-/** residual ← β residual + Δ; the largest magnitude as its bits, which order as magnitudes do, NaNs above all. */
+/** into ← β residual + Δ; the largest magnitude as its bits, which order as magnitudes do, NaNs above all. */
 @inline
-function accumulateBlock(delta: usize, residual: usize, beta: f32, length: i32): i32 {
+export function accumulateBlock(delta: usize, residual: usize, into: usize, beta: f32, length: i32): i32 {
   const betas = f32x4.splat(beta)
-  const last = residual + (<usize>length << 2)
+  const last = into + (<usize>length << 2)
   let a = i32x4.splat(0)
   let b = a
-  for (const whole = residual + (<usize>(length & ~15) << 2); residual < whole; residual += 64, delta += 64) {
-    a = i32x4.max_s(a, accumulateVector(betas, delta, residual))
-    b = i32x4.max_s(b, accumulateVector(betas, delta + 16, residual + 16))
-    a = i32x4.max_s(a, accumulateVector(betas, delta + 32, residual + 32))
-    b = i32x4.max_s(b, accumulateVector(betas, delta + 48, residual + 48))
+  const whole = into + (<usize>(length & ~15) << 2)
+  for (; into < whole; into += 64, residual += 64, delta += 64) {
+    a = i32x4.max_s(a, accumulateVector(betas, delta, residual, into))
+    b = i32x4.max_s(b, accumulateVector(betas, delta + 16, residual + 16, into + 16))
+    a = i32x4.max_s(a, accumulateVector(betas, delta + 32, residual + 32, into + 32))
+    b = i32x4.max_s(b, accumulateVector(betas, delta + 48, residual + 48, into + 48))
   }
   a = i32x4.max_s(a, b)
   a = i32x4.max_s(a, v128.shuffle<u32>(a, a, 2, 3, 0, 1))
   a = i32x4.max_s(a, v128.shuffle<u32>(a, a, 1, 0, 3, 2))
   let largest = i32x4.extract_lane(a, 0)
-  for (; residual < last; residual += 4, delta += 4) {
+  for (; into < last; into += 4, residual += 4, delta += 4) {
     const value = beta * load<f32>(residual) + load<f32>(delta)
-    store<f32>(residual, value)
+    store<f32>(into, value)
     largest = max<i32>(largest, reinterpret<i32>(abs<f32>(value)))
   }
   return largest
@@ -78,16 +79,49 @@ function packNibbles(codes: v128): v128 {
   return i8x16.narrow_i16x8_u(pairs, pairs)
 }
 
-/**
- * residual ← β residual + Δ, of which `n` values are quantized in blocks of `blockSize` (only the last may be shorter) to
- * codes of `bits` (8 or 4) bits; the residual becomes what the codes do not say. Records follow one another at `out`, which
- * is zeros. 1, or 0 when a magnitude is above `limit`, as a NaN is: then residual and records are of no use.
- */
-export function compressBlocks(
+/** The record of a block whose largest magnitude is given; `values` keeps what it does not say. */
+@inline
+function writeBlock(
+  values: usize,
+  length: i32,
+  magnitude: i32,
+  bits: i32,
+  peak: f32,
+  shifters: v128,
+  out: usize,
+): void {
+  const scale = reinterpret<f32>(magnitude) / peak
+  if (!(scale >= smallestNormal)) {
+    memory.fill(out, 0, recordBytes(length, bits))
+    return
+  }
+  store<f32>(out, scale)
+  const scales = f32x4.splat(scale)
+  const end = values + (<usize>length << 2)
+  let codes = out + 4
+  for (const whole = values + (<usize>(length & ~15) << 2); values < whole; values += 64) {
+    const sixteen = quantizeSixteen(values, scales, shifters)
+    if (bits == 8) v128.store(codes, sixteen)
+    else v128.store64_lane(codes, packNibbles(sixteen), 0)
+    codes += <usize>bits << 1
+  }
+  for (let shift = 0; values < end; values += 4, shift ^= bits & 4) {
+    const value = load<f32>(values)
+    const code = <i32>nearest<f32>(value / scale)
+    const before = shift == 0 ? 0 : load<u8>(codes)
+    store<f32>(values, value - <f32>code * scale)
+    store<u8>(codes, <u8>(before | ((code & ((1 << bits) - 1)) << shift)))
+    if (bits == 8 || shift != 0) codes++
+  }
+}
+
+/** `compressBlocks` of codes of `bits` bits; the largest magnitude as its bits. */
+@inline
+function compressAll(
   delta: usize,
   residual: usize,
+  into: usize,
   beta: f32,
-  limit: f32,
   n: i32,
   blockSize: i32,
   bits: i32,
@@ -99,33 +133,38 @@ export function compressBlocks(
   let largest = 0
   for (let done = 0; done < n; done += blockSize) {
     const length = min(blockSize, n - done)
-    const end = residual + (<usize>length << 2)
-    const next = out + recordBytes(length, bits)
-    const magnitude = accumulateBlock(delta, residual, beta, length)
+    const bytes = <usize>length << 2
+    const magnitude = accumulateBlock(delta, residual, into, beta, length)
     largest = max<i32>(largest, magnitude)
-    const scale = reinterpret<f32>(magnitude) / peak
-    if (scale >= smallestNormal) {
-      store<f32>(out, scale)
-      const scales = f32x4.splat(scale)
-      let codes = out + 4
-      for (const whole = residual + (<usize>(length & ~15) << 2); residual < whole; residual += 64) {
-        const sixteen = quantizeSixteen(residual, scales, shifters)
-        if (bits == 8) v128.store(codes, sixteen)
-        else v128.store64_lane(codes, packNibbles(sixteen), 0)
-        codes += <usize>bits << 1
-      }
-      for (let shift = 0; residual < end; residual += 4, shift ^= bits & 4) {
-        const value = load<f32>(residual)
-        const code = <i32>nearest<f32>(value / scale)
-        store<f32>(residual, value - <f32>code * scale)
-        store<u8>(codes, <u8>(load<u8>(codes) | ((code & ((1 << bits) - 1)) << shift)))
-        if (bits == 8 || shift != 0) codes++
-      }
-    }
-    residual = end
-    delta += <usize>length << 2
-    out = next
+    writeBlock(into, length, magnitude, bits, peak, shifters, out)
+    out += recordBytes(length, bits)
+    delta += bytes
+    residual += bytes
+    into += bytes
   }
+  return largest
+}
+
+/**
+ * into ← β residual + Δ, of which `n` values are quantized in blocks of `blockSize` (only the last may be shorter) to codes of
+ * `bits` (8 or 4) bits; `into`, which may be `residual`, becomes what the codes do not say. Records follow one another at
+ * `out`. 1, or 0 when a magnitude is above `limit`, as a NaN is: then `into` and records are of no use.
+ */
+export function compressBlocks(
+  delta: usize,
+  residual: usize,
+  into: usize,
+  beta: f32,
+  limit: f32,
+  n: i32,
+  blockSize: i32,
+  bits: i32,
+  out: usize,
+): i32 {
+  const largest =
+    bits == 8
+      ? compressAll(delta, residual, into, beta, n, blockSize, 8, out)
+      : compressAll(delta, residual, into, beta, n, blockSize, 4, out)
   return i32(largest <= reinterpret<i32>(limit))
 }
 

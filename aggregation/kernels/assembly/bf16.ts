@@ -1,5 +1,5 @@
-// bfloat16 in integers: round to nearest, ties to even; a NaN keeps its upper half and becomes quiet. Areas have room for n
-// rounded up to eight.
+// bfloat16 in integers: round to nearest, ties to even; a NaN keeps its upper half and becomes quiet. Eight values at a
+// time, then one by one: what lies behind the last is somebody else's.
 
 /**
  * `value` in all lanes, as something that the compiler cannot know: it would write the constant into the loop, where engines
@@ -18,32 +18,49 @@ function upperHalves(bits: v128, half: v128, quietBit: v128): v128 {
   return v128.bitselect(v128.or(upper, quietBit), rounded, f32x4.ne(bits, bits))
 }
 
+@inline
+function upperHalf(bits: u32): u32 {
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >> 16) | 0x40
+  return (bits + 0x7fff + ((bits >> 16) & 1)) >> 16
+}
+
+@inline
+function wholeBytes(n: i32): usize {
+  return (<usize>n & ~7) << 2
+}
+
 /** `n` values of f32 to their bf16, two bytes each. */
 export function packBf16(values: usize, into: usize, n: i32): void {
   const half = lanes(0x7fff, n)
   const quietBit = lanes(0x40, n)
-  for (const end = values + (<usize>n << 2); values < end; values += 32, into += 16) {
+  const end = values + (<usize>n << 2)
+  for (const whole = values + wholeBytes(n); values < whole; values += 32, into += 16) {
     const low = upperHalves(v128.load(values), half, quietBit)
     const high = upperHalves(v128.load(values, 16), half, quietBit)
     v128.store(into, i16x8.narrow_i32x4_u(low, high))
   }
+  for (; values < end; values += 4, into += 2) store<u16>(into, <u16>upperHalf(load<u32>(values)))
 }
 
 /** The inverse: `n` bf16 to f32. */
 export function unpackBf16(packed: usize, into: usize, n: i32): void {
-  for (const end = packed + (<usize>n << 1); packed < end; packed += 16, into += 32) {
+  const end = into + (<usize>n << 2)
+  for (const whole = into + wholeBytes(n); into < whole; packed += 16, into += 32) {
     const halves = v128.load(packed)
     v128.store(into, i32x4.shl(i32x4.extend_low_i16x8_u(halves), 16))
     v128.store(into, i32x4.shl(i32x4.extend_high_i16x8_u(halves), 16), 16)
   }
+  for (; into < end; packed += 2, into += 4) store<u32>(into, <u32>load<u16>(packed) << 16)
 }
 
 /** Every value to its nearest bf16, in place. */
 export function roundToBf16(values: usize, n: i32): void {
   const half = lanes(0x7fff, n)
   const quietBit = lanes(0x40, n)
-  for (const end = values + (<usize>n << 2); values < end; values += 32) {
+  const end = values + (<usize>n << 2)
+  for (const whole = values + wholeBytes(n); values < whole; values += 32) {
     v128.store(values, i32x4.shl(upperHalves(v128.load(values), half, quietBit), 16))
     v128.store(values, i32x4.shl(upperHalves(v128.load(values, 16), half, quietBit), 16), 16)
   }
+  for (; values < end; values += 4) store<u32>(values, upperHalf(load<u32>(values)) << 16)
 }

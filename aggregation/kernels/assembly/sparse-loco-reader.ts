@@ -28,15 +28,18 @@ export function readChunks(
   return <i32>((indices - start) >> 2)
 }
 
-/** Magnitudes finite, not negative, not −0 and in order; padding zero. */
-function isCanonical(bytes: usize, codes: usize, entries: i32): bool {
-  const low = load<u32>(bytes)
+/** Magnitudes finite, not negative, not −0 and in order. */
+export function isMagnitudePair(bytes: usize): bool {
   const high = load<u32>(bytes, 4)
-  const padding = ((entries & 1) != 0 ? load<u8>(codes - 1) >> 4 : 0) | codePadding(codes, entries)
-  return low <= high && high < 0x7f800000 && padding == 0
+  return load<u32>(bytes) <= high && high < 0x7f800000
 }
 
-function codePadding(codes: usize, entries: i32): u8 {
+function isCanonical(bytes: usize, codes: usize, entries: i32): bool {
+  const padding = ((entries & 1) != 0 ? load<u8>(codes - 1) >> 4 : 0) | codePadding(codes, entries)
+  return isMagnitudePair(bytes) && padding == 0
+}
+
+export function codePadding(codes: usize, entries: i32): u8 {
   const used = (entries << 1) & 7
   return used == 0 ? 0 : load<u8>(codes + (<usize>entries >> 2)) >> <u8>used
 }

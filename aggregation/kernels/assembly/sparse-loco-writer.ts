@@ -6,13 +6,14 @@ import { keyBytes, selectLargest, selectionBytes } from './top-k'
 export const writerWorkBytes: usize = selectionBytes + 4096 * 2
 
 /**
- * Compresses `n` parameters in chunks of `chunkSize`, of which only the last may be shorter. `residual` becomes the new
- * error feedback, the chunks' records follow one another at `out`, which is zeros. Returns the bytes written, or −1 when the
+ * Compresses `n` parameters in chunks of `chunkSize`, of which only the last may be shorter. `into`, which may be `residual`,
+ * becomes the new error feedback, the chunks' records follow one another at `out`. Returns the bytes written, or −1 when the
  * accumulator is not finite.
  */
 export function compressChunks(
   delta: usize,
   residual: usize,
+  into: usize,
   beta: f32,
   n: i32,
   chunkSize: i32,
@@ -26,11 +27,12 @@ export function compressChunks(
     const length = min(chunkSize, n - done)
     const entries = min(k, length)
     const blockVectors = blockVectorsFor(length, entries)
-    if (accumulate(delta, residual, beta, length, blockVectors, work)) return -1
+    if (accumulate(delta, residual, into, beta, length, blockVectors, work)) return -1
     selectLargest(work, (length + 3) >> 2, blockVectors, entries, places)
-    out = writeRecord(residual, places, entries, out)
+    out = writeRecord(into, places, entries, out)
     delta += <usize>length << 2
     residual += <usize>length << 2
+    into += <usize>length << 2
   }
   return <i32>(out - start)
 }
@@ -45,17 +47,18 @@ function blockVectorsFor(length: i32, entries: i32): i32 {
 }
 
 @inline
-function accumulateVector(betas: v128, delta: usize, residual: usize, key: usize): v128 {
+function accumulateVector(betas: v128, delta: usize, residual: usize, into: usize, key: usize): v128 {
   const value = f32x4.add(f32x4.mul(betas, v128.load(residual)), v128.load(delta))
-  v128.store(residual, value)
+  v128.store(into, value)
   v128.store(key, f32x4.abs(value))
   return value
 }
 
-/** residual ← β residual + Δ; its keys and their block maxima go to `work`. True when something is not finite. */
+/** into ← β residual + Δ; its keys and their block maxima go to `work`. True when something is not finite. */
 function accumulate(
   delta: usize,
   residual: usize,
+  into: usize,
   beta: f32,
   n: i32,
   blockVectors: i32,
@@ -71,15 +74,15 @@ function accumulate(
   while (keys < whole) {
     const end = min(keys + blockBytes, whole)
     largest = i32x4.splat(-1)
-    for (; keys + 64 <= end; keys += 64, delta += 64, residual += 64) {
-      const a = f32x4.abs(accumulateVector(betas, delta, residual, keys))
-      const b = f32x4.abs(accumulateVector(betas, delta + 16, residual + 16, keys + 16))
-      const c = f32x4.abs(accumulateVector(betas, delta + 32, residual + 32, keys + 32))
-      const d = f32x4.abs(accumulateVector(betas, delta + 48, residual + 48, keys + 48))
+    for (; keys + 64 <= end; keys += 64, delta += 64, residual += 64, into += 64) {
+      const a = f32x4.abs(accumulateVector(betas, delta, residual, into, keys))
+      const b = f32x4.abs(accumulateVector(betas, delta + 16, residual + 16, into + 16, keys + 16))
+      const c = f32x4.abs(accumulateVector(betas, delta + 32, residual + 32, into + 32, keys + 32))
+      const d = f32x4.abs(accumulateVector(betas, delta + 48, residual + 48, into + 48, keys + 48))
       largest = i32x4.max_s(largest, i32x4.max_s(i32x4.max_s(a, b), i32x4.max_s(c, d)))
     }
-    for (; keys < end; keys += 16, delta += 16, residual += 16)
-      largest = i32x4.max_s(largest, f32x4.abs(accumulateVector(betas, delta, residual, keys)))
+    for (; keys < end; keys += 16, delta += 16, residual += 16, into += 16)
+      largest = i32x4.max_s(largest, f32x4.abs(accumulateVector(betas, delta, residual, into, keys)))
     v128.store(maxima, largest)
     maxima += 16
     largestOfAll = i32x4.max_s(largestOfAll, largest)
@@ -87,9 +90,9 @@ function accumulate(
   const rest = n & 3
   if (rest != 0) {
     v128.store(keys, i32x4.splat(-1))
-    for (let lane = 0; lane < rest; lane++, delta += 4, residual += 4) {
+    for (let lane = 0; lane < rest; lane++, delta += 4, residual += 4, into += 4) {
       const value = beta * load<f32>(residual) + load<f32>(delta)
-      store<f32>(residual, value)
+      store<f32>(into, value)
       store<f32>(keys + (<usize>lane << 2), abs<f32>(value))
     }
     // The short vector belongs to the last block, or begins one.
@@ -145,7 +148,8 @@ function writeRecord(values: usize, places: usize, entries: i32, out: usize): us
       store<u8>(index, <u8>(place >> 4), 1)
     }
     const code = codes + <usize>(entry >> 2)
-    store<u8>(code, <u8>(load<u8>(code) | ((isNegative | (i32(isLarge) << 1)) << ((entry & 3) << 1))))
+    const before = (entry & 3) == 0 ? 0 : load<u8>(code)
+    store<u8>(code, <u8>(before | ((isNegative | (i32(isLarge) << 1)) << ((entry & 3) << 1))))
   }
   return codes + ((<usize>entries + 3) >> 2)
 }

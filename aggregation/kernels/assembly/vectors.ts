@@ -32,54 +32,56 @@ export function descend(theta: usize, delta: usize, alpha: f32, n: i32): void {
     store<f32>(theta, load<f32>(theta) - alpha * load<f32>(delta))
 }
 
-/** residual ← β residual + Δ; 1 when no magnitude of it is above `limit`, which a NaN is. */
-export function accumulate(delta: usize, residual: usize, beta: f32, limit: f32, n: i32): i32 {
+/** into ← β residual + Δ, `into` may be either; 1 when no magnitude of it is above `limit`, which a NaN is. */
+export function accumulate(
+  delta: usize,
+  residual: usize,
+  into: usize,
+  beta: f32,
+  limit: f32,
+  n: i32,
+): i32 {
   const b = f32x4.splat(beta)
   // Magnitudes order as the integers that their bits are, infinities and NaNs above all others.
   let largest = i32x4.splat(0)
-  const last = residual + (<usize>n << 2)
-  for (const whole = residual + wholeBytes(n); residual < whole; residual += 64, delta += 64) {
+  const last = into + (<usize>n << 2)
+  for (const whole = into + wholeBytes(n); into < whole; into += 64, residual += 64, delta += 64) {
     const e0 = f32x4.add(f32x4.mul(b, v128.load(residual)), v128.load(delta))
     const e1 = f32x4.add(f32x4.mul(b, v128.load(residual, 16)), v128.load(delta, 16))
     const e2 = f32x4.add(f32x4.mul(b, v128.load(residual, 32)), v128.load(delta, 32))
     const e3 = f32x4.add(f32x4.mul(b, v128.load(residual, 48)), v128.load(delta, 48))
-    v128.store(residual, e0)
-    v128.store(residual, e1, 16)
-    v128.store(residual, e2, 32)
-    v128.store(residual, e3, 48)
+    v128.store(into, e0)
+    v128.store(into, e1, 16)
+    v128.store(into, e2, 32)
+    v128.store(into, e3, 48)
     const low = i32x4.max_s(f32x4.abs(e0), f32x4.abs(e1))
     largest = i32x4.max_s(largest, i32x4.max_s(low, i32x4.max_s(f32x4.abs(e2), f32x4.abs(e3))))
   }
   let isWithin = !v128.any_true(i32x4.gt_s(largest, i32x4.splat(reinterpret<i32>(limit))))
-  for (; residual < last; residual += 4, delta += 4) {
+  for (; into < last; into += 4, residual += 4, delta += 4) {
     const value = beta * load<f32>(residual) + load<f32>(delta)
-    store<f32>(residual, value)
+    store<f32>(into, value)
     if (!(abs<f32>(value) <= limit)) isWithin = false
   }
   return i32(isWithin)
 }
 
 /**
- * into ← into + Σ weights[j] · values[j], j in order: `count` vectors that begin `stride` bytes apart, so that `into` is read
- * and written once for all of them.
+ * into ← into + Σ weights[j] · values[j], j in order: `count` vectors whose addresses are listed at `starts`, so that
+ * `into` is read and written once for all of them.
  */
-export function addScaled(
-  into: usize,
-  values: usize,
-  stride: usize,
-  weights: usize,
-  count: i32,
-  n: i32,
-): void {
+export function addScaled(into: usize, starts: usize, weights: usize, count: i32, n: i32): void {
+  let offset: usize = 0
   const last = into + (<usize>n << 2)
   const lastWeight = weights + (<usize>count << 2)
-  for (const whole = into + wholeBytes(n); into < whole; into += 64, values += 64) {
+  for (const whole = into + wholeBytes(n); into < whole; into += 64, offset += 64) {
     let a = v128.load(into)
     let b = v128.load(into, 16)
     let c = v128.load(into, 32)
     let d = v128.load(into, 48)
-    for (let weight = weights, at = values; weight < lastWeight; weight += 4, at += stride) {
+    for (let weight = weights, start = starts; weight < lastWeight; weight += 4, start += 4) {
       const w = v128.load32_splat(weight)
+      const at = <usize>load<u32>(start) + offset
       a = f32x4.add(a, f32x4.mul(w, v128.load(at)))
       b = f32x4.add(b, f32x4.mul(w, v128.load(at, 16)))
       c = f32x4.add(c, f32x4.mul(w, v128.load(at, 32)))
@@ -90,10 +92,10 @@ export function addScaled(
     v128.store(into, c, 32)
     v128.store(into, d, 48)
   }
-  for (; into < last; into += 4, values += 4) {
+  for (; into < last; into += 4, offset += 4) {
     let sum = load<f32>(into)
-    for (let weight = weights, at = values; weight < lastWeight; weight += 4, at += stride)
-      sum += load<f32>(weight) * load<f32>(at)
+    for (let weight = weights, start = starts; weight < lastWeight; weight += 4, start += 4)
+      sum += load<f32>(weight) * load<f32>(<usize>load<u32>(start) + offset)
     store<f32>(into, sum)
   }
 }

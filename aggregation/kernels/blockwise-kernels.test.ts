@@ -3,36 +3,47 @@ import { expect, test } from 'vitest'
 import { int4, int8 } from '../compressors/absmax.ts'
 import { largestMagnitude } from '../compressors/codec.ts'
 import { headerBytes } from '../compressors/format-header.ts'
-import { expectSameBits, kernels, values } from './fixtures/vectors.ts'
+import { sign } from '../compressors/sign.ts'
+import { expectSameBits, kernels, laid, lift, values, where } from './fixtures/vectors.ts'
 import { useKernels } from './kernels.ts'
 
-const bits = fc.constantFrom(4 as const, 8 as const)
+const bits = fc.constantFrom(1 as const, 4 as const, 8 as const)
 const blockSize = fc.oneof(fc.integer({ min: 1, max: 70 }), fc.constantFrom(128, 4096))
 const length = fc.oneof({ weight: 15, arbitrary: fc.nat(600) }, { weight: 1, arbitrary: fc.constant(40_003) })
 const family = fc.constantFrom('noise' as const, 'ties' as const, 'zeros' as const, 'tiny' as const)
-const compressorOf = (bits: 4 | 8, blockSize: number, beta = 0) =>
-  (bits === 4 ? int4 : int8)({ blockSize, beta })
+const compressorOf = (bits: 1 | 4 | 8, blockSize: number, beta = 0) =>
+  ({ 1: sign, 4: int4, 8: int8 })[bits]({ blockSize, beta })
 
-test('int4 and int8: the same records, the same rest, and the same values of them', () => {
+test('sign, int4 and int8: the same records, the same rest, and the same values of them', () => {
   fc.assert(
-    fc.property(bits, blockSize, length, family, fc.nat(), (bits, blockSize, length, family, seed) => {
-      // From below the smallest scale to near the largest value, so that scales are cut off at both ends.
-      const exponent = (seed % 240) - 130
-      const [delta, kept] = [seed, seed + 1].map((seed) =>
-        values(seed, length, family).map((value) => value * 2 ** exponent),
-      ) as [Float32Array, Float32Array]
-      const beta = Math.fround([0, 0.95, 1][seed % 3]!)
-      const compressor = compressorOf(bits, blockSize, beta)
-      const { bytes, residual } = compressor.compress(delta, kept)
-      const records = new Uint8Array(bytes.length - headerBytes)
-      const layout = { blockSize, bits }
-      expect(kernels.compressBlocks(delta, kept, kept, beta, largestMagnitude, layout, records)).toBe(true)
-      expectSameBits(records, bytes.subarray(headerBytes))
-      expectSameBits(kept, residual)
-      const found = new Float32Array(length)
-      expect(kernels.readBlocks(records, layout, found)).toBe(true)
-      expectSameBits(found, compressor.decompress(bytes, length).values)
-    }),
+    fc.property(
+      bits,
+      blockSize,
+      length,
+      family,
+      fc.nat(),
+      where,
+      (bits, blockSize, length, family, seed, where) => {
+        // From below the smallest scale to near the largest value, so that scales are cut off at both ends.
+        const exponent = (seed % 240) - 130
+        const given = [seed, seed + 1].map((seed) =>
+          values(seed, length, family).map((value) => value * 2 ** exponent),
+        ) as [Float32Array, Float32Array]
+        const [delta, kept, found] = laid(where, ...given, new Float32Array(length))
+        const into = seed % 2 === 0 ? kept : found
+        const beta = Math.fround([0, 0.95, 1][seed % 3]!)
+        const compressor = compressorOf(bits, blockSize, beta)
+        const { bytes, residual } = compressor.compress(...given)
+        const records = new Uint8Array(bytes.length - headerBytes).fill(0xff)
+        const layout = { blockSize, bits }
+        expect(kernels.compressBlocks(delta, kept, into, beta, largestMagnitude, layout, records)).toBe(true)
+        expectSameBits(records, bytes.subarray(headerBytes))
+        expectSameBits(into, residual)
+        expect(kernels.readBlocks(records, layout, found)).toBe(true)
+        expectSameBits(found, compressor.decompress(bytes, length).values)
+        lift()
+      },
+    ),
     { numRuns: 300 },
   )
 })

@@ -1,0 +1,23 @@
+import { freshVectors, type Vectors } from '../vectors.ts'
+import { kernelsFor } from './kernels.ts'
+
+/**
+ * What a worker needs at once: its error feedback before and after a round, and Δ. A replica's mean takes one of them. So no more
+ * than two models' worth of memory is kept that is not in use.
+ */
+const placesOfRun = 3
+
+/**
+ * The vectors of one run on this node, for as long as it is referred to: where the kernels need not copy them, as soon as
+ * large ones are asked for and the kernels are loaded; fresh ones until then, and where there is no room.
+ */
+export function vectorsOfRun(): Vectors {
+  let places: Vectors | null = null
+  return {
+    take: (length) => {
+      places ??= kernelsFor(length)?.placesFor(length, placesOfRun) ?? null
+      return (places ?? freshVectors).take(length)
+    },
+    release: (vector) => places?.release(vector),
+  }
+}
