@@ -16,12 +16,14 @@ export interface RoundCost {
 /** Nanoseconds, measured with the kernels by `node bench/aggregation-rules.ts`, which also says how far this is off. */
 const ns = {
   /** A value of an update, decoded: of a sparse one, those that it names. */
-  decode: { 'sparse-loco': 50, f32: 9, bf16: 8, f16: 30, int8: 1.5, int4: 2, sign: 20, demo: 36 },
+  decode: { 'sparse-loco': 50, f32: 9, bf16: 8, f16: 30, int8: 1.5, int4: 2, sign: 0.5, demo: 36 },
   /** A value in an inner product or a norm. */
   product: { dense: 3.5, sparse: 6 },
   /** A value of an update times its weight, added. */
   add: { dense: 1.2, sparse: 8 },
-  /** … without a kernel. */
+  /** A sign in an inner product of two updates of signs; one decoded, times its weight, added. */
+  signs: { product: 0.013, add: 0.8 },
+  /** A value times its weight, added without a kernel. */
   addPlainly: 4,
   /** A parameter of a vector that is filled, squared or stepped. */
   pass: 2,
@@ -45,24 +47,33 @@ export function roundCost(averaging: AveragingSection, members: number, paramete
   const vectors = outerOf(averaging, 1).vectors + ruleOf(averaging).vectors
   const nanoseconds =
     all * ns.decode[averaging.compressor] +
-    ruleNs(averaging.rule, kind, members, values, length) +
+    ruleNs(averaging, kind, members, values, length) +
     ns.pass * (parameterCount * (1 + vectors) + 2 * length)
   const contribution = compressorOf(averaging).maxBytes(length)
-  const decoded = values * (kind === 'dense' ? 4 : 8)
+  const decoded = staysCoded(averaging) ? 0 : values * (kind === 'dense' ? 4 : 8)
   return {
     seconds: nanoseconds / 1e9,
     bytes: members * (contribution + decoded) + 4 * (parameterCount * (1 + vectors) + 2 * length),
   }
 }
 
+/** The mean and the geometric median of signs take them as they were sent. */
+const staysCoded = ({ compressor, rule }: AveragingSection): boolean =>
+  compressor === 'sign' && (rule === 'mean' || rule === 'geometric-median')
+
 function ruleNs(
-  rule: AveragingSection['rule'],
+  averaging: AveragingSection,
   kind: 'dense' | 'sparse',
   members: number,
   values: number,
   length: number,
 ): number {
+  const { rule } = averaging
   const all = members * values
+  if (staysCoded(averaging)) {
+    const products = rule === 'mean' ? 0 : (members / 2) * all * ns.signs.product
+    return products + all * ns.signs.add
+  }
   const [product, add] = [ns.product[kind], ns.add[kind]]
   switch (rule) {
     case 'mean':

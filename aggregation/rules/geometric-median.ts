@@ -1,7 +1,9 @@
 import { invariant } from '../../protocol/errors.ts'
+import { signsOf } from '../sign-update.ts'
 import { normOf } from '../update.ts'
 import { distanceTo } from './inner-products.ts'
-import type { Rule } from './rule.ts'
+import type { Rule, WeightedUpdate } from './rule.ts'
+import { signProducts } from './sign-products.ts'
 import { tokensOf } from './weighted-mean.ts'
 import { weightedSum } from './weighted-sum.ts'
 
@@ -36,19 +38,50 @@ export function geometricMedian(iterations = defaultIterations): Rule {
       const usual = norms.toSorted((a, b) => a - b)[(norms.length - 1) >> 1]!
       const least = Math.max(leastDistance, smoothing * usual)
       const median = new Float32Array(parameterCount)
+      const signs = signsOf(updates.map(({ update }) => update))
+      const search =
+        signs === null ? searchIn(median, updates, norms) : searchAmong(signProducts(signs), norms)
+      let weights = norms.map(() => 0)
       for (let iteration = 1; iteration <= iterations; iteration++) {
-        const distance = distanceTo(median)
-        const weights = updates.map(({ update, tokens }, member) => {
-          const share = iteration === iterations ? tokens / total : 1 / updates.length
-          return share / Math.max(least, distance(update, norms[member]!))
+        const betas = search(weights).map((distance, member) => {
+          const share = iteration === iterations ? updates[member]!.tokens / total : 1 / updates.length
+          return share / Math.max(least, distance)
         })
-        const sum = weights.reduce((partial, weight) => partial + weight, 0)
-        weightedSum(
-          median,
-          updates.map(({ update }, member) => ({ update, weight: Math.fround(weights[member]! / sum) })),
-        )
+        const sum = betas.reduce((partial, beta) => partial + beta, 0)
+        weights = betas.map((beta) => Math.fround(beta / sum))
       }
+      weightedSum(median, weighted(updates, weights))
       return median
     },
   }
 }
+
+/** Distances of all updates from Σ wᵢ xᵢ. */
+type Search = (weights: readonly number[]) => readonly number[]
+
+const weighted = (updates: readonly WeightedUpdate[], weights: readonly number[]) =>
+  updates.map(({ update }, member) => ({ update, weight: weights[member]! }))
+
+/** By writing the sum out, to `centre`. */
+const searchIn =
+  (centre: Float32Array, updates: readonly WeightedUpdate[], norms: readonly number[]): Search =>
+  (weights) => {
+    if (weights.some((weight) => weight !== 0)) weightedSum(centre, weighted(updates, weights))
+    const distance = distanceTo(centre)
+    return updates.map(({ update }, member) => distance(update, norms[member]!))
+  }
+
+/**
+ * By the inner products alone, in double precision: ‖z − xᵢ‖² = ‖xᵢ‖² − 2 Σⱼ wⱼ ⟨xᵢ, xⱼ⟩ + Σⱼₖ wⱼ wₖ ⟨xⱼ, xₖ⟩. For R updates of
+ * signs, R² / 2 passes over bits instead of 16 R over numbers.
+ */
+const searchAmong =
+  (products: Float64Array, norms: readonly number[]): Search =>
+  (weights) => {
+    const count = norms.length
+    const toCentre = norms.map((_, row) =>
+      weights.reduce((sum, weight, column) => sum + weight * products[row * count + column]!, 0),
+    )
+    const square = weights.reduce((sum, weight, row) => sum + weight * toCentre[row]!, 0)
+    return norms.map((norm, member) => Math.sqrt(Math.max(0, norm * norm - 2 * toCentre[member]! + square)))
+  }
