@@ -1,9 +1,9 @@
 import type { Hash } from '../protocol/ids.ts'
-import type { Averaging } from './averaging.ts'
-import { fragmentOf } from './fragments.ts'
+import { type Averaging, averagedPart } from './averaging.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { WeightedUpdate } from './rules/rule.ts'
 import { stateRoot } from './state-root.ts'
+import { freshVectors } from './vectors.ts'
 
 /**
  * The outer step of round `round`: the admitted updates, in manifest order, folded into one pseudo-gradient and that into
@@ -13,20 +13,20 @@ import { stateRoot } from './state-root.ts'
 export function applyRound(
   state: ReplicaState,
   contributions: readonly WeightedUpdate[],
-  { rule, outer, fragments, eager, frozen = [] }: Averaging,
+  averaging: Averaging,
   round: number,
 ): { readonly state: ReplicaState; readonly stateRoot: Hash } {
+  const { rule, outer, fragments, eager, vectors: places = freshVectors } = averaging
   if (contributions.length === 0) return { state, stateRoot: stateRoot(state) }
   const theta = state.theta.slice()
   const vectors = state.vectors.slice(0, outer.vectors + rule.vectors).map((vector) => vector.slice())
-  const fragment = fragmentOf(round, fragments, theta.length)
+  const fragment = averagedPart(round, averaging, theta.length)
   const part = fragment.gather(theta)
   const parts = vectors.map(fragment.gather)
-  const delta = rule.aggregate(contributions, fragment.length, parts.slice(outer.vectors))
+  const delta = rule.aggregate(contributions, fragment.length, parts.slice(outer.vectors), places)
   outer.apply(part, delta, parts.slice(0, outer.vectors), Math.floor(round / fragments))
+  places.release(delta)
   fragment.scatter(part, theta)
-  // Compressors that keep so many values of a chunk send some where there was no update.
-  for (const { start, end } of frozen) theta.set(state.theta.subarray(start, end), start)
   for (const [index, vector] of vectors.entries()) fragment.scatter(parts[index]!, vector)
   const next = { theta, vectors: eager ? [...vectors, state.theta] : vectors }
   return { state: next, stateRoot: stateRoot(next) }
@@ -34,13 +34,13 @@ export function applyRound(
 
 /** Decodes the admitted contributions of a round, which every replica does for itself. Throws CONTRIBUTION_MALFORMED. */
 export function decodeContributions(
-  { compressor, fragments }: Averaging,
+  averaging: Averaging,
   round: number,
   parameterCount: number,
   contributions: readonly { readonly bytes: Uint8Array; readonly tokens: number }[],
 ): WeightedUpdate[] {
   return contributions.map(({ bytes, tokens }) => ({
-    update: compressor.decompress(bytes, fragmentOf(round, fragments, parameterCount).length),
+    update: averaging.compressor.decompress(bytes, averagedPart(round, averaging, parameterCount).length),
     tokens,
   }))
 }

@@ -1,10 +1,10 @@
-import type { Averaging } from './averaging.ts'
-import { fragmentOf } from './fragments.ts'
+import { type Averaging, averagedPart, movingOf } from './averaging.ts'
 import { pseudoGradient } from './pseudo-gradient.ts'
+import { freshVectors } from './vectors.ts'
 
 /** What a worker keeps of a round for the next: part of its local state (verification/local-state.ts). */
 export interface Kept {
-  /** N elements. */
+  /** N elements: as many as rounds move. */
   readonly errorFeedback: Float32Array
   /** N elements: its parameters at the start of a round, less what all start from. Null where all start from the same. */
   readonly drift: Float32Array | null
@@ -12,7 +12,10 @@ export interface Kept {
 
 /** Where a worker's inner steps begin. */
 export function startOf(base: Float32Array, { drift }: Kept): Float32Array {
-  return drift === null ? base : base.map((value, index) => value + drift[index]!)
+  if (drift === null) return base
+  const start = base.slice()
+  for (let index = 0; index < drift.length; index++) start[index] = base[index]! + drift[index]!
+  return start
 }
 
 export interface Contributed extends Kept {
@@ -36,15 +39,19 @@ export function contribute(
   end: Float32Array,
   { errorFeedback, drift }: Kept,
   round: number,
-  { compressor, fragments, eager }: Averaging,
+  averaging: Averaging,
 ): Contributed {
+  const { compressor, eager, vectors = freshVectors } = averaging
   const from = eager ? startOf(base, { errorFeedback, drift }) : base
-  const delta = pseudoGradient(from, end, new Float32Array(base.length))
-  const { gather, scatter, length } = fragmentOf(round, fragments, base.length)
-  const { bytes, residual } = compressor.compress(gather(delta), gather(errorFeedback))
+  const count = movingOf(averaging, base.length)
+  const moving = (whole: Float32Array) => whole.subarray(0, count)
+  const delta = pseudoGradient(moving(from), moving(end), vectors.take(count))
+  const { gather, scatter, length } = averagedPart(round, averaging, base.length)
+  const { bytes, residual } = compressor.compress(gather(delta), gather(errorFeedback), vectors.take(length))
   if (drift === null) return { bytes, delta, errorFeedback: residual, drift }
   const feedback = errorFeedback.slice()
   scatter(residual, feedback)
+  vectors.release(residual)
   const away = delta.map((value) => -value)
   if (!eager) scatter(new Float32Array(length), away)
   return { bytes, delta, errorFeedback: feedback, drift: away }

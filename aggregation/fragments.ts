@@ -9,7 +9,7 @@ import { maxChunkSize } from './contribution-format.ts'
 export interface Fragment {
   /** Parameters in it. */
   readonly length: number
-  /** Its part of a vector of N elements: with one fragment the vector itself, otherwise a copy. */
+  /** Its part of a vector of N elements or more: with one fragment a view of it, otherwise a copy. */
   gather(whole: Float32Array): Float32Array
   /** Writes its part back into a vector of N elements. */
   scatter(part: Float32Array, whole: Float32Array): void
@@ -20,7 +20,7 @@ export function fragmentOf(round: number, fragments: number, parameterCount: num
   if (fragments === 1) {
     return {
       length: parameterCount,
-      gather: (whole) => whole,
+      gather: (whole) => (whole.length === parameterCount ? whole : whole.subarray(0, parameterCount)),
       scatter: (part, whole) => {
         if (part !== whole) whole.set(part)
       },

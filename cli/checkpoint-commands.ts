@@ -36,10 +36,11 @@ export async function exportCommand(
   }
   const store = await existingStore(options.home)
   try {
-    const { modelFile } = await exportCheckpoint(store, checkpoint, options.out, {
+    const { modelFile, adapterFile } = await exportCheckpoint(store, checkpoint, options.out, {
       overwrite: options.force === true,
     })
     process.stdout.write(`${modelFile}\n`)
+    if (adapterFile !== null) process.stdout.write(`${adapterFile}\n`)
   } finally {
     await store.close()
   }

@@ -1,4 +1,5 @@
 import { writeHuggingFaceFolder } from '../checkpoints/hugging-face/folder.ts'
+import { mergedWeights } from '../program/lora/merge.ts'
 import { readRunModel } from '../program/run-model.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText } from '../protocol/ids.ts'
@@ -6,7 +7,7 @@ import { gptDesignOf } from './gpt-design.ts'
 import { withModel } from './stored-model.ts'
 
 /**
- * Writes a checkpoint of a GPT as a folder that `transformers` loads; gives the paths of its files.
+ * Writes a checkpoint of a GPT as a folder that `transformers` loads, low-rank factors merged; gives the paths of its files.
  * @throws MurmurError ARCHITECTURE_UNKNOWN, EXPORT_EXISTS (exit `usage`), BLOCK_MISSING.
  */
 export async function exportHuggingFace(
@@ -21,7 +22,9 @@ export async function exportHuggingFace(
     if (design === null) throw notGpt()
     const { table } = readRunModel(await block(spec.programs.training))
     const tokenizer = format.kind === 'tokens' ? await block(format.tokenizer) : null
-    paths = await writeHuggingFaceFolder(folder, { theta, table, design, tokenizer }, options)
+    const { lora } = spec.train
+    const weights = lora === null ? { theta, table } : mergedWeights(theta, table, lora)
+    paths = await writeHuggingFaceFolder(folder, { ...weights, design, tokenizer }, options)
   })
   return paths
 }

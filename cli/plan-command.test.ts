@@ -78,9 +78,11 @@ test('for people: nodes, what hinders, what it costs; names from elsewhere canno
 })
 
 test('a real run moved about what its plan says', async () => {
-  const file = parseRunFile({ data: { builtin: 'moby-dick' }, workers: { min: 4, max: 4 } }, 'run.yaml')
+  const train = { optimizer: 'adamw' }
+  const averaging = { compressor: 'sparse-loco' }
+  const file = parseRunFile({ train, averaging, workers: { min: 4, max: 4 } }, 'run.yaml')
   const { total } = planRun({ ...planInput(file, await prepareRun(file, 'test')), nodes: null })
-  // What the sockets of four worker processes counted in `npm start`. Handshakes, heartbeats and the relaying of gossip,
+  // What the sockets of four worker processes counted in `murmur demo`, when its run was such a one. Handshakes, heartbeats and the relaying of gossip,
   // which a plan leaves out, depend on how long a run takes; this one took 168 s. Contributions are planned at their longest,
   // which is a twentieth above the usual.
   const sent = 6_327_455 + 6_328_879 + 1_130_886 + 6_332_568

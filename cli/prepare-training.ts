@@ -1,3 +1,4 @@
+import type { FetchBlockByCid } from '../checkpoints/stored-file.ts'
 import { type ModelShape, modelShapeOf } from '../program/model-spec.ts'
 import { programOptions } from '../program/program-options.ts'
 import { buildTrainingProgram, type TrainingProgram } from '../program/training-program.ts'
@@ -21,17 +22,17 @@ export interface PreparedTraining {
 }
 
 /**
- * Reads a run's data and builds the programs for it.
+ * Reads a run's data and builds the programs for it. Blocks of a model that a CID names come by `fetch`.
  * @throws MurmurError: what is wrong with the data (docs/data.md) or the model, MODEL_DATA_MISFIT.
  */
-export async function prepareTraining({
-  data,
-  model,
-  train,
-}: Pick<RunFile, 'data' | 'model' | 'train'>): Promise<PreparedTraining> {
+export async function prepareTraining(
+  { data, model, train }: Pick<RunFile, 'data' | 'model' | 'train'>,
+  fetch?: FetchBlockByCid,
+): Promise<PreparedTraining> {
   const build = (shape: ModelShape) =>
     buildTrainingProgram({ ...shape, batch: train.batch }, programOptions(train))
-  if (model.preset === 'onnx') return await prepareImported({ data, train }, model, programOptions(train))
+  if (model.preset === 'onnx')
+    return await prepareImported({ data, train }, model, programOptions(train), fetch)
   if (model.preset !== 'gpt') {
     const sharded = await loadRows(data)
     const { format } = sharded.manifest

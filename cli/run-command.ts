@@ -3,17 +3,19 @@ import { maxPriority } from '../coordinator/placement/views.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { connectApi } from './api-client.ts'
 import { followRun } from './follow.ts'
+import { headBlocks } from './head-blocks.ts'
 import { homeFolder } from './home.ts'
 import { createLiveView } from './live-view.ts'
 import { escrowOf, fundingTable } from './money.ts'
 import { requireFeasible } from './require-feasible.ts'
+import { isCid } from './starting-point.ts'
 import { prepareRun, readRunFile, submitRun } from './submit.ts'
 import { summarize } from './summary.ts'
 import { summaryText } from './summary-text.ts'
 
 export interface RunCommandOptions {
   readonly set: readonly string[]
-  /** An ONNX file that takes the place of the run file's model. */
+  /** An ONNX file, or the CID of one, that takes the place of the run file's model. */
   readonly model?: string
   readonly home?: string
   readonly detach?: boolean
@@ -29,7 +31,11 @@ export async function runCommand(file: string | undefined, options: RunCommandOp
   const fundingTimeoutMs = secondsOf(options.fundingTimeout) * 1000
   const priority = priorityOf(options.priority)
   // Whatever can be wrong with the file is told before a head is asked for.
-  const prepared = await prepareRun(await readRunFile(file, overridesOf(file, options)), options.id)
+  const prepared = await prepareRun(
+    await readRunFile(file, overridesOf(file, options)),
+    options.id,
+    headBlocks(homeFolder(options.home)),
+  )
   const api = await connectApi(homeFolder(options.home))
   if (options.queue !== true) await requireFeasible(api, prepared)
   await submitRun(api, prepared, { priority })
@@ -65,11 +71,12 @@ export async function runCommand(file: string | undefined, options: RunCommandOp
 
 /** @throws MurmurError RUN_FILE_MISSING where neither a run file nor a model says what is meant. */
 function overridesOf(file: string | undefined, { set, model }: RunCommandOptions): readonly string[] {
-  if (model !== undefined) return [`model=${JSON.stringify({ onnx: path.resolve(model) })}`, ...set]
+  if (model !== undefined)
+    return [`model=${JSON.stringify({ onnx: isCid(model) ? model : path.resolve(model) })}`, ...set]
   if (file !== undefined) return set
   throw new MurmurError('RUN_FILE_MISSING', {
     message: 'there is neither a run file nor a model',
-    next: 'give the path of a run file, or --model FILE; `murmur run --help` shows an example',
+    next: 'give the path of a run file, or --model with a file or a CID; `murmur run --help` shows an example',
     exit: 'usage',
   })
 }

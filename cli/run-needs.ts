@@ -1,7 +1,8 @@
-import { estimateMemory, stepMemory } from '../program/memory.ts'
-import { innerOptimizer } from '../program/optimizers/inner-optimizer.ts'
+import type { FetchBlockByCid } from '../checkpoints/stored-file.ts'
 import { programOptions } from '../program/program-options.ts'
 import { readRunModel } from '../program/run-model.ts'
+import { trainingMemory } from '../program/training-program.ts'
+import { invariant } from '../protocol/errors.ts'
 import type { RunFile } from '../protocol/run-spec.ts'
 import { loadTokenizer } from '../worker/data/load-data.ts'
 import { prepareTraining } from './prepare-training.ts'
@@ -13,16 +14,16 @@ export interface RunNeeds {
 }
 
 /** What a run takes of a worker. Of a GPT it is known without building it, however large; of others the program tells. */
-export async function runNeeds(file: RunFile): Promise<RunNeeds> {
+export async function runNeeds(file: RunFile, fetch?: FetchBlockByCid): Promise<RunNeeds> {
   const { model, data, train } = file
   if (model.preset === 'gpt') {
     const tokenizer = data.tokenizer === undefined ? null : await loadTokenizer(data.tokenizer)
     const tokens = tokenizer === null ? {} : { vocabulary: tokenizer.vocabulary }
-    const part = estimateMemory({ ...model, ...tokens }, train.batch / train.accumulate)
-    const { innerOptimizer: name, optimizer } = programOptions(train)
-    return stepMemory(part, train.accumulate, innerOptimizer(name ?? 'adamw', optimizer))
+    const memory = trainingMemory({ ...model, ...tokens, batch: train.batch }, programOptions(train))
+    invariant(memory !== null, 'what a GPT takes is known')
+    return memory
   }
-  const { programs } = await prepareTraining(file)
+  const { programs } = await prepareTraining(file, fetch)
   const { parameterCount, memoryBytes } = readRunModel(programs.training)
   return { parameterCount, totalBytes: memoryBytes }
 }

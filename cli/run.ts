@@ -18,7 +18,7 @@ export function addRun(program: Command): void {
     .description('submit a run to the cluster, and follow it')
     .argument('[file]', 'the run file (YAML); may be left out beside --model')
     .option('--set <key=value>', 'override a key of the run file, e.g. train.epochs=5', collect, [])
-    .option('--model <file>', 'an ONNX file to train (docs/bring-your-own-model.md)')
+    .option('--model <file>', 'an ONNX file to train, or the CID of one (docs/bring-your-own-model.md)')
     .option('--home <folder>', 'state folder of the cluster')
     .option('--id <text>', 'submission id: submitting twice with one id makes one run')
     .option('--detach', 'submit only; print the run’s id')

@@ -1,6 +1,6 @@
 import { readFile, stat } from 'node:fs/promises'
 import { readHuggingFaceFolder } from '../checkpoints/hugging-face/folder.ts'
-import { readParameterFile } from '../checkpoints/parameter-file.ts'
+import { readStartingFile, withFactors } from '../checkpoints/starting-weights.ts'
 import { writeWeightsFile } from '../checkpoints/weights-file.ts'
 import type { GptDesign } from '../program/presets/gpt-shape.ts'
 import type { RunModel } from '../program/run-model.ts'
@@ -31,9 +31,13 @@ export async function startingPoint(
   given: Float32Array | null,
   { table }: Pick<RunModel, 'table'>,
   design: GptDesign | null,
+  train: RunFile['train'],
 ): Promise<StartingPoint> {
   if (init !== null && isCid(init.from)) return { init: { weights: parseCid(init.from) }, blocks: new Map() }
-  const theta = init === null ? given : await weightsAt(init.from, table, design)
+  const theta =
+    init === null
+      ? given && withFactors(given, table, train)
+      : await weightsAt(init.from, table, design, train)
   if (theta === null) return { init: null, blocks: new Map() }
   const { cid, blocks } = await writeWeightsFile(theta, table)
   return { init: { weights: cid }, blocks }
@@ -44,13 +48,15 @@ async function weightsAt(
   place: string,
   table: RunModel['table'],
   design: GptDesign | null,
+  train: RunFile['train'],
 ): Promise<Float32Array> {
   const isFolder = await stat(place).then(
     (found) => found.isDirectory(),
     () => false,
   )
-  if (isFolder && design !== null) return await readHuggingFaceFolder(place, design, table)
-  return readParameterFile(await bytesOf(place), table)
+  if (isFolder && design !== null)
+    return withFactors(await readHuggingFaceFolder(place, design, table), table, train)
+  return readStartingFile(await bytesOf(place), table, train)
 }
 
 async function bytesOf(file: string): Promise<Uint8Array> {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { parseEther } from 'viem'
 import { parseDocument } from 'yaml'
+import type { FetchBlockByCid } from '../checkpoints/stored-file.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
@@ -52,7 +53,10 @@ export async function readRunFile(
   return {
     ...runFile,
     data: withPaths(data, folder),
-    model: model.preset === 'onnx' ? { ...model, onnx: path.resolve(folder, model.onnx) } : model,
+    model:
+      model.preset === 'onnx' && !isCid(model.onnx)
+        ? { ...model, onnx: path.resolve(folder, model.onnx) }
+        : model,
     init: init === null || isCid(init.from) ? init : { from: path.resolve(folder, init.from) },
   }
 }
@@ -140,9 +144,13 @@ function overrideValue(override: string, text: string): unknown {
 
 /**
  * Turns a run file into blocks: programs, shards, data manifest, run spec, whose CID is the run's id. `nonce` makes two
- * submissions of one file two runs; equal nonces make one.
+ * submissions of one file two runs; equal nonces make one. `fetch` gets the blocks of a model that the cluster has.
  */
-export async function prepareRun(file: RunFile, nonce: string = randomUUID()): Promise<PreparedRun> {
+export async function prepareRun(
+  file: RunFile,
+  nonce: string = randomUUID(),
+  fetch?: FetchBlockByCid,
+): Promise<PreparedRun> {
   if (nonce.length > 64) {
     throw new MurmurError('SUBMISSION_ID_INVALID', {
       message: `a submission id of ${nonce.length} characters is too long`,
@@ -151,13 +159,14 @@ export async function prepareRun(file: RunFile, nonce: string = randomUUID()): P
     })
   }
   const { name, train, averaging, workers, resources, placement, audit, timing, reward } = file
-  const { model, programs, data, blocks: more, weights } = await prepareTraining(file)
+  const { model, programs, data, blocks: more, weights } = await prepareTraining(file, fetch)
   const runModel = readRunModel(programs.training)
   const start = await startingPoint(
     file.init,
     weights ?? null,
     runModel,
     gptDesignOf(model, data.manifest.format),
+    train,
   )
   const blocks = new Map<CidText, Uint8Array>()
   const add = (bytes: Uint8Array, codec: 'raw' | 'dag-cbor'): CidText => {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import { describeHost } from '../worker/host/describe-host.ts'
 import { headAddresses } from './head-addresses.ts'
+import { headBlocks } from './head-blocks.ts'
 import { homeFolder, workerFolder } from './home.ts'
 import { type Check, checkDisk, checkEngine, checkIdentity, checkMemory, checkPayout } from './host-checks.ts'
 import { checkLine } from './line-checks.ts'
@@ -34,7 +35,7 @@ export async function workerCheckCommand(options: WorkerCheckOptions): Promise<v
     if (options.json !== true) for (const check of checks) process.stdout.write(`${lineOf(check)}\n`)
   }
   tell(await checkEngine(host, folder))
-  const needs = await runNeeds(file)
+  const needs = await runNeeds(file, headBlocks(homeFolder(options.home)))
   tell([checkMemory(file, needs), checkDisk(host, file, needs)])
   tell([await checkIdentity(folder), await checkPayout(folder, options.accountKey)])
   if (addresses !== null) tell(await checkLine(addresses))

@@ -21,8 +21,12 @@ const keySchema = z.strictObject({
   maxItems: z.int().optional(),
   propertyNames: z.unknown().optional(),
   get additionalProperties() {
-    return keySchema.optional()
+    return z.union([keySchema, z.literal(false)]).optional()
   },
+  get properties() {
+    return z.record(z.string(), keySchema).optional()
+  },
+  required: z.array(z.string()).optional(),
   get items() {
     return keySchema.optional()
   },
@@ -51,6 +55,9 @@ const fileSchema = z.object({
 type Key = z.output<typeof keySchema>
 type Section = z.output<typeof sectionSchema>
 
+const isSection = (value: Key | Section | z.output<typeof choiceSchema>): value is Section =>
+  'properties' in value && value.properties !== undefined
+
 /** A section that takes several forms; a key that does has no forms with keys of their own. */
 const isChoice = (value: Key | z.output<typeof choiceSchema>): value is z.output<typeof choiceSchema> =>
   value.anyOf?.some((form) => 'properties' in form) === true
@@ -65,7 +72,7 @@ export function renderRunFilePage(): string {
     '',
     'A run file (`run.yaml`) says what to train. Every key is optional; an empty file is a run. Unknown keys are errors.',
     '`murmur run run.yaml --set train.seed=7` changes one key for one submission. Further rules that no single key can',
-    'say: `model.width` is a multiple of `model.heads`; `train.accumulate` divides `train.batch`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
+    'say: `model.width` is a multiple of `model.heads`; `train.accumulate` divides `train.batch`; `train.freeze` is empty beside `train.lora`; `audit.segments` is at most `train.innerSteps`; `workers.min` is',
     'at most `workers.target`, and that at most `workers.max`. A path in `data` that is relative starts at the folder of',
     'the run file (docs/data.md). `murmur plan run.yaml` says what a run takes, and which nodes fit it, before anything starts.',
     '',
@@ -76,7 +83,7 @@ export function renderRunFilePage(): string {
   const sections: string[] = []
   for (const [name, value] of Object.entries(properties)) {
     if ('oneOf' in value) sections.push(...forms(name, value))
-    else if ('properties' in value) sections.push(...section(name, value))
+    else if (isSection(value)) sections.push(...section(name, value))
     else if (isChoice(value)) sections.push(...choice(name, value))
     else keys.push([name, value])
   }
@@ -105,7 +112,15 @@ function forms(name: string, { description, oneOf }: z.output<typeof formsSchema
 }
 
 const keyTable = (name: string, properties: Section['properties']): string[] =>
-  table(Object.entries(properties).map(([key, value]) => [`${name}.${key}`, value]))
+  table(Object.entries(properties).flatMap(([key, value]) => withParts(`${name}.${key}`, value)))
+
+/** A key, and those of the object that it may be. */
+const withParts = (name: string, key: Key): (readonly [string, Key])[] => [
+  [name, key],
+  ...(key.anyOf ?? []).flatMap(({ properties = {} }) =>
+    Object.entries(properties).flatMap(([part, value]) => withParts(`${name}.${part}`, value)),
+  ),
+]
 
 /** One of several forms, for example `reward: null` or an object. */
 function choice(name: string, { description, anyOf }: z.output<typeof choiceSchema>): string[] {
@@ -155,7 +170,8 @@ function bounds(key: Key): string {
   if (key.enum !== undefined) return key.enum.map((value) => `\`${value}\``).join(', ')
   if (key.type === 'null') return '`null`'
   if (key.type === 'boolean') return '`true`, `false`'
-  if (key.type === 'object') return `an object, each key ${bounds(key.additionalProperties ?? {})}`
+  if (key.properties !== undefined) return `an object with ${listed(Object.keys(key.properties))}`
+  if (key.type === 'object') return `an object, each key ${bounds(key.additionalProperties || {})}`
   if (key.type === 'array')
     return `a list of ${key.minItems ?? 0} to ${key.maxItems ?? '∞'}: ${bounds(key.items ?? {})}`
   if (key.const !== undefined) return `\`${JSON.stringify(key.const)}\``

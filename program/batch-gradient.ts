@@ -9,11 +9,11 @@ import type { ParameterTable } from './parameter-table.ts'
 import { appendInput, appendParameters } from './program-inputs.ts'
 
 export interface BatchGradient {
-  /** Flat, as the program is given them. */
+  /** Flat, as the program is given them, without what is frozen. */
   readonly params: Value
   /** Mean loss over the batch, a scalar. */
   readonly loss: Value
-  /** Its gradient: flat, in the table's order, zero where nothing is trained. */
+  /** Its gradient: flat, in the table's order, zero of statistics, without what is frozen. */
   readonly gradient: Value
   /** What the step makes of the parameters that no optimizer trains, flat: they follow the trained ones. */
   readonly untrained: readonly Value[]
@@ -27,12 +27,14 @@ type Statistics = ReadonlyMap<string, Value>
  * Appends loss and gradient of a batch that is taken in `parts` parts of equal size, one after the other: what the
  * forward pass keeps for the backward pass is then that of one part. Loss, gradient and statistics are means over them.
  * @param part the model of one part's rows
+ * @param recompute whether blocks are run again in the backward pass instead of being kept for it
  */
 export function appendBatchGradient(
   graph: Graph,
   part: Model,
   table: ParameterTable,
   parts: number,
+  recompute: boolean,
 ): BatchGradient {
   const { params, parameter } = appendParameters(graph, table)
   const inputs = appendInput(graph, 'inputs', wholeOf(part.inputs, parts))
@@ -50,7 +52,8 @@ export function appendBatchGradient(
     const pass = part.trainingLogits?.(graph, given, parameter)
     const logits = pass?.logits ?? part.logits(graph, given, parameter)
     const loss = part.loss(graph, logits, wanted)
-    gradient.add(flatGradient(graph, loss, values, table))
+    const pieces = gradients(graph, loss, values, recompute ? { given, logits } : null)
+    gradient.add(flatGradient(graph, pieces, table))
     losses.add(loss)
     statistics.push(pass?.statistics ?? new Map())
     logitsShape = wholeOf(logits, parts).shape
@@ -58,15 +61,25 @@ export function appendBatchGradient(
   }
   const mean = (total: Value) => (parts === 1 ? total : graph.node('Mul', [total, graph.scalar(1 / parts)]))
   const untrained = table.parameters
-    .filter(({ role }) => role !== undefined)
-    .map(({ name, shape, role }) => {
-      const updates = role === 'statistic' ? statistics : []
-      const next = updates.map((of) => of.get(name)).filter((value) => value !== undefined)
+    .filter(({ role }) => role === 'statistic')
+    .map(({ name, shape }) => {
+      const next = statistics.map((of) => of.get(name)).filter((value) => value !== undefined)
       const value =
         next.length === 0 ? parameter(name) : mean(next.reduce((a, b) => graph.node('Add', [a, b])))
       return graph.node('Reshape', [value, graph.ints([elements(shape)])])
     })
-  return { params, loss: mean(losses.total()), gradient: mean(gradient.total()), untrained, logitsShape }
+  const { movingCount, count } = table
+  const piece = (from: number, to: number) =>
+    graph.node('Slice', [params, graph.ints([from]), graph.ints([to])])
+  const frozen = movingCount < count
+  if (frozen) untrained.push(piece(movingCount, count))
+  return {
+    params: frozen ? piece(0, movingCount) : params,
+    loss: mean(losses.total()),
+    gradient: mean(gradient.total()),
+    untrained,
+    logitsShape,
+  }
 }
 
 /** Each part is written out: told after the first, which of them would be more nodes than a program may have. */
@@ -114,27 +127,30 @@ function rowsFrom(graph: Graph, batch: Value, first: number, count: number): Val
   return graph.node('Slice', [batch, ...bounds])
 }
 
-function flatGradient(graph: Graph, loss: Value, values: readonly Value[], table: ParameterTable): Value {
-  const pieces = gradients(graph, loss, values).map((gradient) =>
+function flatGradient(graph: Graph, given: readonly Value[], table: ParameterTable): Value {
+  const pieces = given.map((gradient) =>
     graph.node('Reshape', [gradient, graph.ints([elements(gradient.shape)])]),
   )
-  const untrained = table.count - table.trainedCount
+  const untrained = table.movingCount - table.trainedCount
   if (untrained > 0) pieces.push(graph.node('Expand', [graph.scalar(0), graph.ints([untrained])]))
   return concatenate(graph, pieces)
 }
 
 /**
  * A graph whose `next_params` ends with what the step makes of the untrained parameters. Without a gradient, an
- * optimizer leaves them as they are: what it gives for them is what is replaced.
+ * optimizer leaves statistics as they are: what it gives for them is what is replaced. It does not see what is frozen.
  */
 export function withUntrained(
   graph: Graph,
   untrained: readonly Value[],
-  { trainedCount }: ParameterTable,
+  { trainedCount, movingCount }: ParameterTable,
 ): Graph {
   if (untrained.length === 0) return graph
   const ending = (params: Value): Value => {
-    const trained = graph.node('Slice', [params, graph.ints([0]), graph.ints([trainedCount])])
+    const trained =
+      trainedCount === movingCount
+        ? params
+        : graph.node('Slice', [params, graph.ints([0]), graph.ints([trainedCount])])
     return concatenate(graph, [trained, ...untrained])
   }
   return {

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { ortCpuEngine } from '../worker/engine/ort-cpu.ts'
 import { checkProgram } from './check-program.ts'
-import { frozen, frozenSpans } from './frozen.ts'
+import { frozen } from './frozen.ts'
 import { initialWeights } from './initial-weights.ts'
+import { decodeModel } from './onnx/decode-model.ts'
 import { elements } from './operators/operator.ts'
 import type { InnerOptimizer } from './optimizers/inner-optimizer.ts'
 import { layOut, type ParameterTable } from './parameter-table.ts'
@@ -28,7 +29,7 @@ test.each<InnerOptimizer>(['adamw', 'muon', 'sgd', 'lion'])(
     expect(checkProgram(evaluation).table).toEqual(table)
     const session = await ortCpuEngine().loadTraining(training)
     const params = initialWeights(table, 1)
-    const optimizer = session.info.optimizerSlots.map(() => new Float32Array(table.count))
+    const optimizer = session.info.optimizerSlots.map(() => new Float32Array(table.movingCount))
     await session.writeState({ params, optimizer, step: 0 })
     for (let step = 0; step < 3; step++) await session.step(batch, { learningRate: 0.01 })
     const after = (await session.readState()).params
@@ -54,18 +55,16 @@ test('the frozen ones are named in the table, behind the trained ones, and do no
   expect(tail[0]!.offset).toBe(table.trainedCount)
 })
 
-test('spans of the flat vector are what is frozen, neighbours together', () => {
-  const { table } = buildTrainingProgram(spec, { freeze })
-  const spans = frozenSpans(table.parameters)
-  expect(spans).toEqual([{ start: table.trainedCount, end: table.count }])
+test('what is frozen lies behind statistics too, and optimizers keep nothing of it', () => {
   const one = (name: string, role?: 'frozen' | 'statistic') => ({
     ...{ name, shape: [2], init: { kind: 'zeros' } as const, decay: false, ...(role && { role }) },
   })
   const parted = layOut([one('a', 'frozen'), one('b', 'statistic'), one('c', 'frozen'), one('d')])
-  expect(frozenSpans(parted.parameters)).toEqual([
-    { start: 2, end: 4 },
-    { start: 6, end: 8 },
-  ])
+  expect(parted.parameters.map(({ name }) => name)).toEqual(['d', 'b', 'a', 'c'])
+  expect(parted).toMatchObject({ trainedCount: 2, movingCount: 4, count: 8 })
+  const { training, table } = buildTrainingProgram(spec, { freeze })
+  const slots = decodeModel(training, 2 ** 24).inputs.filter(({ name }) => name.startsWith('adam_'))
+  expect(slots.map(({ shape }) => shape)).toEqual([[table.movingCount], [table.movingCount]])
 })
 
 test('without a pattern the program is the same as ever', () => {

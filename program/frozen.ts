@@ -1,10 +1,9 @@
 import { invalidModel } from './invalid-model.ts'
-import { elements } from './operators/operator.ts'
-import { layOut, type Parameter, type ParameterTable } from './parameter-table.ts'
+import { layOut, type ParameterTable } from './parameter-table.ts'
 
 /**
  * The table with the parameters frozen whose names a pattern matches: no gradient, no decay, so that their update is zero
- * to the bit; statistics are then kept as well. They lie behind the trained ones.
+ * to the bit; statistics are then kept as well. They lie behind all others.
  * @param patterns names in which `*` stands for anything
  * @throws MurmurError MODEL_INVALID (exit `usage`): a pattern without a parameter, or nothing left to train.
  */
@@ -12,7 +11,9 @@ export function frozen(table: ParameterTable, patterns: readonly string[]): Para
   if (patterns.length === 0) return table
   for (const pattern of patterns) {
     if (!table.parameters.some(({ name }) => matches(pattern, name)))
-      throw invalidModel(`freeze has ${pattern}, which is no parameter: they are ${namesOf(table)}`)
+      throw invalidModel(
+        `freeze has ${pattern}, which is no parameter: they are ${namesOf(table.parameters)}`,
+      )
   }
   const parameters = table.parameters.map(({ offset, ...parameter }) =>
     patterns.some((pattern) => matches(pattern, parameter.name))
@@ -24,22 +25,8 @@ export function frozen(table: ParameterTable, patterns: readonly string[]): Para
   return laidOut
 }
 
-/** Where the frozen parameters lie in the flat vector; neighbours are one span. */
-export function frozenSpans(
-  table: readonly Parameter[],
-): readonly { readonly start: number; readonly end: number }[] {
-  const spans: { start: number; end: number }[] = []
-  for (const { offset, shape, role } of table) {
-    if (role !== 'frozen') continue
-    const last = spans.at(-1)
-    if (last?.end === offset) last.end += elements(shape)
-    else spans.push({ start: offset, end: offset + elements(shape) })
-  }
-  return spans
-}
-
 /** Whether a name is a pattern's; piece by piece from the left, so that many stars cost no more than one. */
-function matches(pattern: string, name: string): boolean {
+export function matches(pattern: string, name: string): boolean {
   const [first, ...rest] = pattern.split('*') as [string, ...string[]]
   const last = rest.pop()
   if (last === undefined) return name === pattern
@@ -53,7 +40,7 @@ function matches(pattern: string, name: string): boolean {
   return name.length - last.length >= at && name.endsWith(last)
 }
 
-function namesOf({ parameters }: ParameterTable): string {
+export function namesOf(parameters: readonly { readonly name: string }[]): string {
   const names = parameters.map(({ name }) => name)
   return names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ')
 }

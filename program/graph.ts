@@ -21,6 +21,9 @@ import { operators } from './operators/table.ts'
 /** A graph under construction: nodes in the order they run, each value's shape known. */
 export interface Graph extends GraphWriter {
   readonly nodesSoFar: readonly OnnxNode[]
+  /** Values between the blocks of a model, in order, as its forward pass marks them. */
+  readonly boundaries: readonly Value[]
+  boundary(value: Value): void
   value(name: string): Value
   input(name: string, type: ElementType, shape: readonly number[]): Value
   /** Gives a computed value out under a name of its own. */
@@ -37,6 +40,7 @@ export function createGraph(): Graph {
   const values = new Map<string, Value>()
   const constants = new Map<string, Value>()
   const nodesSoFar: OnnxNode[] = []
+  const boundaries: Value[] = []
   const initializers: OnnxTensor[] = []
   const inputs: TensorType[] = []
   const makers = new Map<string, OnnxNode>()
@@ -94,6 +98,10 @@ export function createGraph(): Graph {
 
   const graph: Graph = {
     nodesSoFar,
+    boundaries,
+    boundary(value) {
+      boundaries.push(value)
+    },
     node: (opType, from, attributes) => append(opType, from, 1, attributes)[0]!,
     nodes: (opType, from, outputCount, attributes) => append(opType, from, outputCount, attributes),
     scalar: (value) => constant('float32', [], floatBytes([value])),

@@ -6,10 +6,16 @@ import type { Parameter, ParameterTable } from './parameter-table.ts'
  * The flat vector that a run starts from: a pure function of (table, seed), equal to the bit on every host.
  * Normal values are sums of twelve 16-bit uniforms (Irwin–Hall, variance 1, cut at ±6): exact integer arithmetic,
  * where the logarithm and cosine of Box–Muller differ between maths libraries.
+ * @param wanted parameters that are drawn; zeros elsewhere
  */
-export function initialWeights(table: ParameterTable, seed: number): Float32Array {
+export function initialWeights(
+  table: Pick<ParameterTable, 'parameters' | 'count'>,
+  seed: number,
+  wanted: (parameter: Parameter) => boolean = () => true,
+): Float32Array {
   const flat = new Float32Array(table.count)
   table.parameters.forEach((parameter, index) => {
+    if (!wanted(parameter)) return
     fill(
       flat.subarray(parameter.offset, parameter.offset + elements(parameter.shape)),
       parameter,

@@ -1,5 +1,5 @@
 import type { Graph } from './graph.ts'
-import { elements, int, type Value } from './operators/operator.ts'
+import { elements, int, reshape, type Value } from './operators/operator.ts'
 
 /**
  * Mean cross-entropy in nats.
@@ -23,11 +23,13 @@ export function meanSquaredError(graph: Graph, values: Value, targets: Value): V
 
 /**
  * Share of the rows whose largest logit is that of their label.
- * @param logits [R, K]; labels int64 [R]
+ * @param logits [R, K, …]; labels int64 [R, …], or of another shape with as many places in the same order
  */
 export function accuracy(graph: Graph, logits: Value, labels: Value): Value {
   const guessed = graph.node('ArgMax', [logits], { axis: int(1), keepdims: int(0) })
-  const right = graph.node('Cast', [graph.node('Equal', [guessed, labels])], { to: int(1) })
+  const right = graph.node('Cast', [graph.node('Equal', [guessed, reshape(graph, labels, guessed.shape)])], {
+    to: int(1),
+  })
   const total = graph.node('ReduceSum', [right], { keepdims: int(0) })
   return graph.node('Mul', [total, graph.scalar(1 / elements(labels.shape))])
 }

@@ -1,6 +1,6 @@
 import { assert, expect, test } from 'vitest'
 import { checkProgram } from './check-program.ts'
-import { buildTrainingProgram } from './training-program.ts'
+import { buildTrainingProgram, trainingMemory } from './training-program.ts'
 
 const base = { preset: 'gpt', layers: 2, width: 64, heads: 2, context: 32, batch: 4 } as const
 
@@ -45,3 +45,39 @@ test.each([
     expect(memory.totalBytes).toBeLessThan(alive * 3)
   },
 )
+
+test.each([
+  [
+    'low-rank factors beside many parameters',
+    { width: 512, context: 8, vocabulary: 3000 },
+    { lora: { rank: 8, alpha: 16 } },
+  ],
+  ['low-rank factors beside long texts', { context: 512 }, { lora: { rank: 8, alpha: 16 } }],
+  [
+    'all but the last layer frozen',
+    { width: 512, layers: 4, context: 8 },
+    { freeze: ['*embedding', 'layer0.*', 'layer1.*', 'layer2.*'] },
+  ],
+] as const)('the estimate knows what is frozen: %s', (_, change, options) => {
+  const spec = { ...base, ...change }
+  const { training, memory, table } = buildTrainingProgram(spec, options)
+  assert(memory !== null)
+  expect(memory).toEqual(trainingMemory(spec, options))
+  const alive = checkProgram(training).peakBytes + 4 * (table.count + 2 * table.movingCount)
+  expect(memory.totalBytes).toBeGreaterThan(alive)
+  expect(memory.totalBytes).toBeLessThan(alive * 3)
+})
+
+test.each([
+  ['a deep model', { layers: 12 }, {}],
+  ['a long context', { context: 512 }, {}],
+  ['GPT-2 in parts', { style: 'gpt2', batch: 64 }, { accumulate: 4 }],
+  ['a modern model with low-rank factors', { style: 'modern', batch: 64 }, { lora: { rank: 4, alpha: 8 } }],
+] as const)('and what is computed twice: %s', (_, change, options) => {
+  const spec = { ...base, ...change }
+  const { training, memory, table } = buildTrainingProgram(spec, { ...options, recompute: true })
+  assert(memory !== null)
+  const alive = checkProgram(training).peakBytes + 4 * (table.count + 2 * table.movingCount)
+  expect(memory.totalBytes).toBeGreaterThan(alive)
+  expect(memory.totalBytes).toBeLessThan(alive * 3)
+})

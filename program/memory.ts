@@ -20,14 +20,15 @@ export const gptParameterCount = (shape: GptShape): number => gptDesignCount(des
 /**
  * Under AdamW. State: 2 × 3 vectors of N. Work: N-sized pieces, gradients and optimizer temporaries, then what the forward pass
  * keeps for the backward pass, for each of B·T rows: of each layer its vectors and 3 attention rows, and 4 rows of
- * logits. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
+ * logits; with `recompute` what goes into each layer, and one layer. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
  */
-export function estimateMemory(shape: GptShape, batch: number): MemoryEstimate {
+export function estimateMemory(shape: GptShape, batch: number, recompute = false): MemoryEstimate {
   const design = designOf(shape)
   const { layers, heads, context, vocabulary } = design
   const parameterCount = gptDesignCount(design)
   const stateBytes = 4 * 6 * parameterCount
-  const kept = layers * (rowValues(design) + 3 * heads * context) + 4 * vocabulary
+  const layer = rowValues(design) + 3 * heads * context
+  const kept = (recompute ? layers * design.width + layer : layers * layer) + 4 * vocabulary
   const workBytes = 4 * (adamWorkVectors * parameterCount + batch * context * kept)
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
@@ -42,18 +43,40 @@ function rowValues({ width, mlpWidth, norm, positions, activation, qkNorm }: Gpt
 }
 
 /**
+ * A model with low-rank factors beside its matrices.
+ * @param parameterCount all of its parameters, factors included
+ * @param innerValues of the narrow products of a step: kept as they are and scaled
+ */
+export function withAdapters(
+  { parameterCount: own, ...memory }: MemoryEstimate,
+  parameterCount: number,
+  innerValues: number,
+): MemoryEstimate {
+  const added = parameterCount - own
+  const stateBytes = memory.stateBytes + 4 * 6 * added
+  const workBytes = memory.workBytes + 4 * (adamWorkVectors * added + 2 * innerValues)
+  return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
+}
+
+/** Vectors that a frozen parameter is part of beside the state: its piece, and the one that is given on. */
+const frozenWorkVectors = 2
+
+/**
  * What a step takes under an optimizer, in so many parts.
  * @param part what one part takes under AdamW
+ * @param movingCount parameters that are not frozen: the others have no gradient and no optimizer state
  */
 export function stepMemory(
   { parameterCount, ...part }: MemoryEstimate,
   parts: number,
   { slots, workVectors }: Pick<Optimizer, 'slots' | 'workVectors'>,
+  movingCount = parameterCount,
 ): MemoryEstimate {
-  const stateBytes = 4 * 2 * (1 + slots.length) * parameterCount
+  const stateBytes = 4 * 2 * (parameterCount + slots.length * movingCount)
   // Of several parts, the running sum of their gradients is alive beside them.
   const vectors = workVectors - adamWorkVectors + (parts > 1 ? 1 : 0)
-  const workBytes = part.workBytes + 4 * vectors * parameterCount
+  const frozen = (adamWorkVectors - frozenWorkVectors) * (parameterCount - movingCount)
+  const workBytes = part.workBytes + 4 * (vectors * movingCount - frozen)
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
 

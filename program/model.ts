@@ -18,6 +18,10 @@ export interface Model {
   readonly table: ParameterTable
   /** Null where it is not known before the program is built. */
   readonly memory: MemoryEstimate | null
+  /** The same where each block is run again in the backward pass. */
+  readonly recomputingMemory?: MemoryEstimate | null
+  /** Names, with `*`, of the matrices that low-rank adapters take unless they are told; absent: all that can be adapted. */
+  readonly loraTargets?: readonly string[]
   /** Appends the forward pass. `parameter` gives a tensor of the table by its name. */
   logits(graph: Graph, inputs: Value, parameter: (name: string) => Value): Value
   /** Appends the forward pass of training, where it is another one than `logits`. */

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { defaultModel } from './model-spec.ts'
-import { operationsPerToken } from './operations.ts'
+import { adjustedOperations, operationsPerToken } from './operations.ts'
 import { classifierParameters } from './presets/classifier.ts'
 
 test('each parameter is multiplied and added once forwards and twice backwards; a GPT also attends', () => {
@@ -15,4 +15,10 @@ test('a filter is used at every pixel that its block sees', () => {
   const { count } = classifierParameters(cnn)
   const [first, second] = [9 * 2 + 2, 9 * 2 * 3 + 3]
   expect(operationsPerToken(cnn, count)).toBe(6 * (first * 48 + second * 12 + (3 * 2 * 1 * 4 + 4)))
+})
+
+test('what is frozen has no gradient, and recomputation is another forward pass', () => {
+  expect(adjustedOperations(600, { frozenCount: 0, recompute: false })).toBe(600)
+  expect(adjustedOperations(600, { frozenCount: 90, recompute: false })).toBe(420)
+  expect(adjustedOperations(600, { frozenCount: 90, recompute: true })).toBe(620)
 })

@@ -17,3 +17,12 @@ export function operationsPerToken(model: ModelShape, parameterCount: number): n
   }
   return 6 * (uses + parameterCount - parameters)
 }
+
+/**
+ * What of that is done where parameters are frozen, which have no gradient of their own (a third of their part), and where
+ * the forward pass, a third of the whole, is run again.
+ */
+export const adjustedOperations = (
+  perToken: number,
+  { frozenCount, recompute }: { readonly frozenCount: number; readonly recompute: boolean },
+): number => perToken * (recompute ? 4 / 3 : 1) - 2 * frozenCount

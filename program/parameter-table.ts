@@ -30,26 +30,31 @@ export interface ParameterTable {
   readonly decayedCount: number
   /** Elements that the optimizer trains; statistics and frozen parameters are behind them. */
   readonly trainedCount: number
+  /** Elements that steps and rounds may change: what is trained, then statistics. Frozen parameters are behind them. */
+  readonly movingCount: number
 }
 
-/** Lays parameters out without gaps: decayed ones first, those with a role last, otherwise in the order given. */
+/** Lays parameters out without gaps: decayed ones first, then other trained ones, statistics, frozen ones; otherwise in the order given. */
 export function layOut(parameters: readonly Omit<Parameter, 'offset'>[]): ParameterTable {
   const ordered = [
     ...parameters.filter(({ decay, role }) => decay && role === undefined),
     ...parameters.filter(({ decay, role }) => !decay && role === undefined),
-    ...parameters.filter(({ role }) => role !== undefined),
+    ...parameters.filter(({ role }) => role === 'statistic'),
+    ...parameters.filter(({ role }) => role === 'frozen'),
   ]
   let count = 0
   let decayedCount = 0
   let trainedCount = 0
+  let movingCount = 0
   const placed = ordered.map((parameter) => {
     const offset = count
     count += elements(parameter.shape)
     if (parameter.decay) decayedCount = count
     if (parameter.role === undefined) trainedCount = count
+    if (parameter.role !== 'frozen') movingCount = count
     return { ...parameter, offset }
   })
-  return { parameters: placed, count, decayedCount, trainedCount }
+  return { parameters: placed, count, decayedCount, trainedCount, movingCount }
 }
 
 const entry = z
@@ -74,6 +79,13 @@ const entry = z
   })
   .refine(({ decay, role }) => !(decay && role !== undefined), 'what is not trained does not decay')
 const entries = z.array(entry).min(1).max(100_000)
+
+/** The leading part that is not frozen, as a table of its own: what an optimizer sees. */
+export function movingPart(table: ParameterTable): ParameterTable {
+  const { parameters, movingCount } = table
+  if (movingCount === table.count) return table
+  return { ...table, count: movingCount, parameters: parameters.filter(({ role }) => role !== 'frozen') }
+}
 
 /** The table as it rides in a program's metadata: JSON with keys in a fixed order and no spaces. */
 export function encodeTable({ parameters }: ParameterTable): string {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type TaskKind, taskKinds } from '../protocol/tasks.ts'
 import { encodeTable, type ParameterTable, parseTable } from './parameter-table.ts'
 
-export const programKinds = ['training', 'evaluation', 'sampling'] as const
+export const programKinds = ['training', 'evaluation', 'sampling', 'prefill', 'decoding'] as const
 export type ProgramKind = (typeof programKinds)[number]
 
 export type { TaskKind }
@@ -12,6 +12,8 @@ export interface TensorSignature {
   readonly type: 'float32' | 'int64'
   readonly shape: readonly number[]
 }
+
+export type CacheShape = readonly [layers: number, heads: number, tokens: number, width: number]
 
 /** What a program says of itself, in its metadata. */
 export interface ProgramInfo {
@@ -30,6 +32,8 @@ export interface ProgramInfo {
   readonly optimizerSlots: readonly string[]
   /** Decay rates whose corrections 1 − βᵗ the engine feeds to the program as `bias1`, `bias2`. */
   readonly betas: readonly number[]
+  /** Of prefill and decoding alone: what is kept of a text, heads of keys and values and values of a head among it. */
+  readonly cache?: CacheShape
 }
 
 const size = z
@@ -48,6 +52,7 @@ const programSchema = z.strictObject({
   tokensPerStep: size,
   optimizerSlots: z.array(z.string().regex(/^[a-z0-9_]{1,40}$/)).max(8),
   betas: z.array(z.number().min(0).lt(1)).max(8),
+  cache: z.tuple([z.int().min(1).max(4096), size, size, size]).optional(),
 })
 
 const programKey = 'murmur.program'
@@ -56,10 +61,13 @@ const tableKey = 'murmur.parameters'
 const encodeSignature = ({ type, shape }: TensorSignature) => ({ type, shape })
 
 const encodeProgram = (info: ProgramInfo): string => {
-  const { kind, task, inputs, targets, logits, tokensPerStep, optimizerSlots, betas } = info
+  const { kind, task, inputs, targets, logits, tokensPerStep, optimizerSlots, betas, cache } = info
   const batch = { inputs: encodeSignature(inputs), targets: encodeSignature(targets) }
-  return JSON.stringify({ kind, task, ...batch, logits, tokensPerStep, optimizerSlots, betas })
+  return JSON.stringify({ kind, task, ...batch, logits, tokensPerStep, optimizerSlots, betas, cache })
 }
+
+/** The input by which prefill and decoding programs take a parameter. */
+export const parameterInput = (name: string): string => `params.${name}`
 
 export function encodeInfo(info: ProgramInfo): ReadonlyMap<string, string> {
   return new Map([
@@ -84,5 +92,7 @@ export function parseInfo(metadata: ReadonlyMap<string, string>): ProgramInfo {
   if (encodeProgram(info) !== program) throw new Error(`${programKey} is not canonical`)
   if (info.kind !== 'training' && info.optimizerSlots.length > 0)
     throw new Error('only training programs have optimizer slots')
+  if ((info.kind === 'prefill' || info.kind === 'decoding') !== (info.cache !== undefined))
+    throw new Error('prefill and decoding programs have a cache, and no others')
   return info
 }

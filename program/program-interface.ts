@@ -1,7 +1,7 @@
 import { invalidProgram } from './graph.ts'
 import type { OnnxModel, TensorType } from './onnx/model-proto.ts'
 import { sameShape, type Value } from './operators/operator.ts'
-import type { ProgramInfo } from './program-info.ts'
+import { type ProgramInfo, parameterInput } from './program-info.ts'
 
 /**
  * Inputs and outputs are exactly those of the program's kind, of the sizes that its parameter table says.
@@ -14,7 +14,10 @@ export function checkInterface(
 ): void {
   const vector = { type: 'float32', shape: [info.parameterCount] } as const
   const scalar = { type: 'float32', shape: [] } as const
-  const slots = (prefix: string) => info.optimizerSlots.map((name) => [prefix + name, vector] as const)
+  const logits = { type: 'float32', shape: info.logits } as const
+  const index = { type: 'int64', shape: [1] } as const
+  const slot = { type: 'float32', shape: [info.table.movingCount] } as const
+  const slots = (prefix: string) => info.optimizerSlots.map((name) => [prefix + name, slot] as const)
   const wanted = {
     training: {
       inputs: [
@@ -40,12 +43,22 @@ export function checkInterface(
         ['params', vector],
         ['inputs', info.inputs],
       ],
-      outputs: [['logits', { type: 'float32', shape: info.logits }]],
+      outputs: [['logits', logits]],
     },
-  } satisfies Record<
-    ProgramInfo['kind'],
-    Record<'inputs' | 'outputs', readonly (readonly [string, Omit<TensorType, 'name'>])[]>
-  >
+    prefill: {
+      inputs: [...parameterInputs(info), ['inputs', info.inputs], ['last', index]],
+      outputs: [['logits', logits], ...cacheTensors(info, '', 'window')],
+    },
+    decoding: {
+      inputs: [
+        ...parameterInputs(info),
+        ['inputs', info.inputs],
+        ['position', index],
+        ...cacheTensors(info, '', 'window'),
+      ],
+      outputs: [['logits', logits], ...cacheTensors(info, 'next_', 'token')],
+    },
+  } satisfies Record<ProgramInfo['kind'], Record<'inputs' | 'outputs', readonly NamedTensor[]>>
   const { inputs: wantedInputs, outputs: wantedOutputs } = wanted[info.kind]
   compare('input', inputs, wantedInputs, info)
   compare('output', outputs, wantedOutputs, info)
@@ -57,6 +70,25 @@ export function checkInterface(
   }
 }
 
+type NamedTensor = readonly [name: string, tensor: Omit<TensorType, 'name'>]
+
+const parameterInputs = ({ table }: ProgramInfo): readonly NamedTensor[] =>
+  table.parameters.map(({ name, shape }) => [parameterInput(name), { type: 'float32', shape }] as const)
+
+/** Keys and values of each layer, of a whole window or of one token. */
+function cacheTensors(
+  { cache }: ProgramInfo,
+  prefix: string,
+  of: 'window' | 'token',
+): readonly NamedTensor[] {
+  const [layers, heads, tokens, width] = cache ?? [0, 0, 0, 0]
+  const length = of === 'token' ? 1 : tokens
+  return Array.from({ length: layers }, (_, layer): readonly NamedTensor[] => [
+    [`${prefix}keys${layer}`, { type: 'float32', shape: [heads, width, length] }],
+    [`${prefix}values${layer}`, { type: 'float32', shape: [heads, length, width] }],
+  ]).flat()
+}
+
 /** What an evaluation tells beside the loss. */
 const measures = ({ task }: ProgramInfo) =>
   task === 'classification' ? [['accuracy', { type: 'float32', shape: [] }] as const] : []
@@ -64,7 +96,7 @@ const measures = ({ task }: ProgramInfo) =>
 function compare(
   what: string,
   given: readonly TensorType[],
-  wanted: readonly (readonly [string, Omit<TensorType, 'name'>])[],
+  wanted: readonly NamedTensor[],
   info: ProgramInfo,
 ): void {
   for (const [name, { type, shape }] of wanted) {

@@ -9,7 +9,9 @@ export interface RunModel {
   readonly parameterCount: number
   /** Leading ones that are trained: statistics and frozen parameters are behind them. */
   readonly trainedCount: number
-  /** Flat optimizer vectors of N values each. */
+  /** Leading ones that are not frozen: what rounds average and optimizers keep vectors of. */
+  readonly movingCount: number
+  /** Flat optimizer vectors of as many values each. */
   readonly moments: number
   readonly table: readonly Parameter[]
   readonly task: TaskKind
@@ -30,12 +32,13 @@ export function readRunModel(trainingProgram: Uint8Array): RunModel {
   if (program.kind !== 'training') throw invalidProgram(`it is for ${program.kind}, and should train`)
   const { parameterCount, optimizerSlots, table, task, inputs, targets, tokensPerStep } = program
   // What a step reads is alive beside what it writes: the parameters and each of the optimizer's vectors.
-  const stateBytes = 4 * parameterCount * (1 + optimizerSlots.length)
+  const stateBytes = 4 * (parameterCount + table.movingCount * optimizerSlots.length)
   return {
     ...{ task, inputs, targets, tokensPerStep },
     memoryBytes: program.peakBytes + stateBytes,
     parameterCount,
     trainedCount: table.trainedCount,
+    movingCount: table.movingCount,
     moments: optimizerSlots.length,
     table: table.parameters,
     initialWeights: (seed) => initialWeights(table, seed),

@@ -2,7 +2,9 @@ import { appendBatchGradient, withUntrained } from './batch-gradient.ts'
 import { frozen } from './frozen.ts'
 import { fuse } from './fuse/fuse.ts'
 import { createGraph, type Graph } from './graph.ts'
-import { assertDivides } from './invalid-model.ts'
+import { assertDivides, invalidModel } from './invalid-model.ts'
+import { adaptersOf, type LoraOptions } from './lora/adapters.ts'
+import { adapted } from './lora/lora.ts'
 import { accuracy } from './losses.ts'
 import { assertFits, type MemoryEstimate, stepMemory } from './memory.ts'
 import type { Model } from './model.ts'
@@ -14,9 +16,10 @@ import {
   type OptimizerConstants,
 } from './optimizers/inner-optimizer.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
-import type { ParameterTable } from './parameter-table.ts'
+import { movingPart, type ParameterTable } from './parameter-table.ts'
 import { encodeInfo, type ProgramInfo, type ProgramKind } from './program-info.ts'
 import { appendInput, appendParameters } from './program-inputs.ts'
+import { withUsedNodes } from './recompute/used-nodes.ts'
 
 export interface ProgramOptions {
   /** What takes the inner steps; AdamW by default. */
@@ -27,6 +30,10 @@ export interface ProgramOptions {
   readonly accumulate?: number
   /** Parameters that stay as they are, by name; `*` stands for anything. */
   readonly freeze?: readonly string[]
+  /** Trains pairs of low-rank factors beside the model's matrices, and nothing of the model itself. */
+  readonly lora?: LoraOptions | null
+  /** Runs each block again in the backward pass, instead of keeping what it computed. */
+  readonly recompute?: boolean
   /** What a worker may use for one replica; a model that needs more is refused before anything is built. */
   readonly maxMemoryBytes?: number
 }
@@ -63,14 +70,9 @@ export function buildPrograms(
   batch: number,
   options: ProgramOptions = {},
 ): TrainingProgram {
-  const { accumulate = 1 } = options
-  assertDivides(accumulate, batch, 'accumulate', 'batch')
-  const model = modelOf(batch)
-  const part = modelOf(batch / accumulate)
-  const optimizer = innerOptimizerOf(options.innerOptimizer ?? 'adamw', options.optimizer)
-  const memory = part.memory && stepMemory(part.memory, accumulate, optimizer)
-  if (memory !== null) assertFits(memory, options.maxMemoryBytes ?? defaultMaxMemoryBytes)
-  const table = frozen(model.table, options.freeze ?? [])
+  const { accumulate = 1, recompute = false } = options
+  const { part, adapt, optimizer, memory, table } = prepare(modelOf, batch, options)
+  const model = adapt(modelOf(batch))
   const training = encode(
     'training',
     model,
@@ -81,9 +83,10 @@ export function buildPrograms(
         part,
         table,
         accumulate,
+        recompute,
       )
       graph.output('loss', loss)
-      optimizer.append(withUntrained(graph, untrained, table), params, gradient, table)
+      optimizer.append(withUntrained(graph, untrained, table), params, gradient, movingPart(table))
       return logitsShape
     },
     optimizer,
@@ -94,14 +97,74 @@ export function buildPrograms(
     if (model.task === 'classification') graph.output('accuracy', accuracy(graph, logits, targets))
     return logits.shape
   })
-  const single = modelOf(1)
-  const sampling = encode('sampling', single, table, (graph) => {
+  const sampling = buildSamplingProgram(adapt(modelOf(1)), table)
+  return { training, evaluation, sampling, table, memory }
+}
+
+interface Preparation {
+  /** The model of one part of the batch. */
+  readonly part: Model
+  /** The model of any batch with the same adapters. */
+  adapt(model: Model): Model
+  readonly optimizer: Optimizer
+  readonly memory: MemoryEstimate | null
+  readonly table: ParameterTable
+}
+
+/**
+ * What a step of the model takes, without building it; at least, where that is beyond what any worker may use. Null where
+ * it is not known. Throws as buildPrograms, but never MODEL_TOO_BIG.
+ */
+export function trainingMemory(spec: ModelSpec, options: ProgramOptions): MemoryEstimate | null {
+  const of = (batch: number) => modelOf({ ...spec, batch })
+  const { least, everythingMoves } = leastMemory(of, spec.batch, options)
+  if (everythingMoves || least === null || least.totalBytes > defaultMaxMemoryBytes) return least
+  return prepare(of, spec.batch, { ...options, maxMemoryBytes: Number.POSITIVE_INFINITY }).memory
+}
+
+/** What a step takes if nothing that may be frozen moves: known from a model's sizes, which may be too big to lay a table out. */
+function leastMemory(modelOf: (batch: number) => Model, batch: number, options: ProgramOptions) {
+  const { accumulate = 1, freeze = [], lora = null, recompute = false } = options
+  assertDivides(accumulate, batch, 'accumulate', 'batch')
+  const plain = modelOf(batch / accumulate)
+  const optimizer = innerOptimizerOf(options.innerOptimizer ?? 'adamw', options.optimizer)
+  const estimate = (model: Model, moving?: number) => {
+    const memory = recompute ? (model.recomputingMemory ?? null) : model.memory
+    return memory && stepMemory(memory, accumulate, optimizer, moving)
+  }
+  const everythingMoves = lora === null && freeze.length === 0
+  return {
+    ...{ plain, optimizer, estimate, everythingMoves },
+    least: estimate(plain, everythingMoves ? undefined : 0),
+  }
+}
+
+function prepare(modelOf: (batch: number) => Model, batch: number, options: ProgramOptions): Preparation {
+  const { freeze = [], lora = null } = options
+  if (lora !== null && freeze.length > 0)
+    throw invalidModel(
+      'freeze has nothing to do beside lora, which freezes all of the model’s own parameters',
+    )
+  const { plain, optimizer, estimate, everythingMoves, least } = leastMemory(modelOf, batch, options)
+  const limit = options.maxMemoryBytes ?? defaultMaxMemoryBytes
+  if (least !== null) assertFits(least, limit)
+  const adapters = lora === null ? null : adaptersOf(plain, lora)
+  const adapt = (model: Model) => (adapters === null ? model : adapted(model, adapters))
+  const part = adapt(plain)
+  const table = frozen(part.table, freeze)
+  const memory = everythingMoves ? least : estimate(part, table.movingCount)
+  if (memory !== null) assertFits(memory, limit)
+  return { part, adapt, optimizer, memory, table }
+}
+
+/** @param single the model for one row */
+export function buildSamplingProgram(single: Model, table: ParameterTable): Uint8Array {
+  return encode('sampling', single, table, (graph) => {
     const { parameter } = appendParameters(graph, table)
     const logits = single.logits(graph, appendInput(graph, 'inputs', single.inputs), parameter)
     graph.output('logits', logits)
     return logits.shape
   })
-  return { training, evaluation, sampling, table, memory }
 }
 
 /** `append` gives the shape of the logits back. */
@@ -120,7 +183,7 @@ function encode(
     optimizerSlots: optimizer?.slots ?? [],
     betas: optimizer?.betas ?? [],
   }
-  return encodeModel(fuse(graph.model(encodeInfo(info))))
+  return encodeModel(fuse(withUsedNodes(graph.model(encodeInfo(info)))))
 }
 
 /** Loss and logits of the whole batch at once. */

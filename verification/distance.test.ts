@@ -25,7 +25,7 @@ const zeros = () => new Float32Array(theta.length)
 
 /** A round that moved each weight by 0.01 and left the statistics as they were. */
 const still = {
-  ...{ theta, trainedCount, frozen: [], drift: null, kept: zeros(), accumulated: zeros() },
+  ...{ theta, trainedCount, drift: null, kept: zeros(), accumulated: zeros() },
   moved: theta.map((_, index) => (index < trainedCount ? 0.01 : 0)),
 }
 /** What is claimed differs by `share` of θ, of the statistics or of the weights. */
@@ -37,15 +37,6 @@ test('statistics that do not move are held against noise, not against nothing', 
   const within = distanceOf({ ...still, accumulated: off(statisticNoise / 2, 'statistics') })
   expect(within).toBeCloseTo(tolerance / 2, 4)
   expect(distanceOf({ ...still, accumulated: off(0.01, 'statistics') })).toBeGreaterThan(tolerance)
-})
-
-test('frozen statistics lend the others nothing', () => {
-  const large = theta.map((value, index) => (index === trainedCount ? 1e9 : value))
-  const accumulated = off(0.01, 'statistics')
-  const all = { ...still, theta: large, accumulated }
-  expect(distanceOf(all)).toBeLessThan(tolerance)
-  const frozen = [{ start: trainedCount, end: trainedCount + 1 }]
-  expect(distanceOf({ ...all, frozen })).toBeGreaterThan(tolerance)
 })
 
 test('weights that do not move are held against the rounding of f32 alone', () => {

@@ -1,5 +1,3 @@
-import type { Span } from '../aggregation/averaging.ts'
-
 /**
  * Between engine classes: a replay of 50 steps differs by 3e-6 to 9e-6 of the weights' norm, far below this share of
  * Δ, and the bf16 local state adds at most 2⁻⁹ of the error feedback; leaving out one step of 40 moves Δ by more.
@@ -32,14 +30,12 @@ const f32Place = 2 ** -23
  */
 export const statisticNoise = 1e-4
 
-/** A claimed round beside its replay: vectors of N elements. */
+/** A claimed round beside its replay: vectors of as many elements as rounds move. */
 export interface Comparison {
   /** Where the round began, the same for all. */
   readonly theta: Float32Array
-  /** Leading elements that are trained; statistics and what is frozen lie behind them. */
+  /** Leading elements that are trained; statistics lie behind them. */
   readonly trainedCount: number
-  /** Within what is not trained. */
-  readonly frozen: readonly Span[]
   /** How far the replayed round moved the worker's parameters. */
   readonly moved: Float32Array
   /** What the round accumulated, claimed less replayed: zero where it sends nothing. */
@@ -58,9 +54,7 @@ export interface Comparison {
  * @returns null where it is not a number.
  */
 export function distanceOf(comparison: Comparison): number | null {
-  const { theta, trainedCount, frozen } = comparison
-  const statistics = theta.slice()
-  for (const { start, end } of frozen) statistics.fill(0, start, end)
+  const { theta, trainedCount } = comparison
   const trained = { start: 0, end: trainedCount }
   const others = { start: trainedCount, end: theta.length }
   const farther = Math.max(
@@ -68,10 +62,16 @@ export function distanceOf(comparison: Comparison): number | null {
     distanceOver(
       comparison,
       others,
-      statisticNoise * normOf(statistics, others) + bf16Place * normOf(comparison.kept, others),
+      statisticNoise * normOf(theta, others) + bf16Place * normOf(comparison.kept, others),
     ),
   )
   return Number.isFinite(farther) ? farther : null
+}
+
+/** Elements of a vector: from `start` up to, but without, `end`. */
+interface Span {
+  readonly start: number
+  readonly end: number
 }
 
 /** @param noise norm of the difference that two honest rounds may have, however little they move */

@@ -1,4 +1,4 @@
-import { type Averaging, hasDrift } from '../aggregation/averaging.ts'
+import { type Averaging, hasDrift, movingOf } from '../aggregation/averaging.ts'
 import { packBf16, roundToBf16, unpackBf16 } from '../aggregation/bf16.ts'
 import type { Kept } from '../aggregation/contribute.ts'
 import { sha256 } from '../protocol/content-id.ts'
@@ -17,6 +17,7 @@ export interface LocalState extends Kept {
 
 /** What decides how long a local state is. */
 export interface LocalShape {
+  /** Those that rounds move. */
   readonly parameterCount: number
   /** Of the inner optimizer. */
   readonly moments: number
@@ -42,7 +43,11 @@ const vectorsOf = ({ moments, hasDrift }: LocalShape): number => moments + 1 + (
 export const localShape = (
   { parameterCount, moments }: Pick<LocalShape, 'parameterCount' | 'moments'>,
   averaging: Averaging,
-): LocalShape => ({ parameterCount, moments, hasDrift: hasDrift(averaging) })
+): LocalShape => ({
+  parameterCount: movingOf(averaging, parameterCount),
+  moments,
+  hasDrift: hasDrift(averaging),
+})
 
 /** Rounds every vector to bf16 in place and gives the block: magic, step, vectors, N (u32 LE), then bf16 values. */
 export function packLocalState(state: LocalState): Uint8Array {

@@ -275,8 +275,8 @@ describe('between engine classes, within a tolerance', () => {
     expect(found).toEqual([
       ['0.01', 'verified', 'verified'],
       ['0.05', 'unavailable', 'verified'],
-      ['0.14', 'unavailable', 'unavailable'],
-      ['0.39', 'refuted', 'refuted'],
+      ['0.13', 'unavailable', 'unavailable'],
+      ['0.37', 'refuted', 'refuted'],
     ])
   })
 

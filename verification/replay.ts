@@ -1,5 +1,4 @@
-import type { Averaging } from '../aggregation/averaging.ts'
-import { fragmentOf } from '../aggregation/fragments.ts'
+import { type Averaging, averagedPart, movingOf } from '../aggregation/averaging.ts'
 import { toDense } from '../aggregation/update.ts'
 import { cidFromDigest, digestHash } from '../protocol/content-id.ts'
 import { isMurmurError } from '../protocol/errors.ts'
@@ -125,9 +124,9 @@ async function withinTolerance(
   start: LocalState,
 ): Promise<Outcome> {
   const { averaging, trainedCount, fetch } = dependencies
-  const { compressor, fragments, eager, frozen = [] } = averaging
-  const { theta } = claim
-  const { length: count, gather, scatter } = fragmentOf(claim.round, fragments, theta.length)
+  const { compressor, eager } = averaging
+  const theta = claim.theta.subarray(0, movingOf(averaging, claim.theta.length))
+  const { length: count, gather, scatter } = averagedPart(claim.round, averaging, claim.theta.length)
   const local = await fetchLocalState(claim.entry.trace.at(-1)!, claim, dependencies)
   const contribution = await fetch(claim.entry.contribution, claim.entry.contributionBytes)
   const kept = gather(local.errorFeedback)
@@ -143,7 +142,7 @@ async function withinTolerance(
   const { errorFeedback, drift } = replayed.local
   // A verdict is a block, and dag-cbor has no NaN: what is not a number is no distance, and within no tolerance.
   const distance = distanceOf({
-    ...{ theta, trainedCount, frozen, accumulated, kept: errorFeedback },
+    ...{ theta, trainedCount, accumulated, kept: errorFeedback },
     moved: before === null ? replayed.delta : replayed.delta.map((value, i) => value + before[i]!),
     drift: drift === null ? null : { claimed: local.drift!, replayed: drift },
   })

@@ -20,6 +20,7 @@ const job = (changed: Partial<TrainingJob> = {}): TrainingJob => ({
 function trainerOf() {
   const begun: string[] = []
   const aborted: string[] = []
+  const released: Float32Array[] = []
   let nowMs = 0
   const gates = new Map<number, PromiseWithResolvers<void>>()
   const train = (async ({ round, steps, localDigest }, signal, onStep) => {
@@ -49,6 +50,7 @@ function trainerOf() {
   const trainer = new RoundTrainer({
     context: {
       spec: { train: { seed: 0 } },
+      averaging: { vectors: { release: (vector: Float32Array) => released.push(vector) } },
       batches: { tokensPerStep: 1 },
       data: { format: { kind: 'bytes' }, shards: [{ cid: cidOf('shard'), count: 1 }] },
     } as unknown as RunContext,
@@ -66,14 +68,16 @@ function trainerOf() {
   const pass = (ms: number) => {
     nowMs += ms
   }
-  return { trainer, begun, aborted, finish, settled, pass }
+  return { trainer, begun, aborted, released, finish, settled, pass }
 }
 
 test('begun ahead and asked for: it is trained once', async () => {
-  const { trainer, begun, aborted, finish } = trainerOf()
+  const { trainer, begun, aborted, released, finish } = trainerOf()
   trainer.begin(job())
   await finish(1)
   expect((await trainer.train(job())).trained.tokens).toBe(1)
+  // Δ, which nobody needs any more.
+  expect(released).toEqual([base])
   expect([begun, aborted]).toEqual([['1/2'], []])
 })
 

@@ -1,5 +1,4 @@
 import { type Averaging, averagingOf } from '../aggregation/averaging.ts'
-import { frozenSpans } from '../program/frozen.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -37,7 +36,7 @@ export async function loadRunContext(run: RunId, fetch: Fetch): Promise<RunConte
   const batches = batchSource(data.format, model)
   return {
     ...{ run, spec, model, trainingProgram, data, batches },
-    averaging: averagingOf(spec, frozenSpans(model.table)),
+    averaging: averagingOf(spec, model.movingCount),
   }
 }
 

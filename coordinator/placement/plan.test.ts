@@ -17,7 +17,7 @@ const file = parseRunFile(
 const parameterCount = 865_024
 const input: PlanInput = {
   file,
-  parameterCount,
+  ...{ parameterCount, movingCount: parameterCount },
   task: 'language',
   tokensPerStep: 1024,
   operationsPerToken: operationsPerToken(defaultModel, parameterCount),
@@ -73,7 +73,7 @@ test('without a head: for workers.min, of unknown speed', () => {
   expect(plan.perWorker.setUpBytes).toBe(160_000)
   // One audit an epoch, of either worker, for which it sends its local state.
   const state = packLocalState(emptyLocalState({ parameterCount: 100, moments: 2, hasDrift: false })).length
-  expect(planRun({ ...input, parameterCount: 100 }).perWorker.auditBytes).toBe((3 * state) / 2)
+  expect(planRun({ ...input, movingCount: 100 }).perWorker.auditBytes).toBe((3 * state) / 2)
 })
 
 test('with nodes: speed-adaptive steps, so that all take as long as the fastest', () => {
@@ -110,8 +110,8 @@ test('what would go wrong is said: too few nodes, rounds that cannot end in time
 test('what averaging costs in loss, where something like it was measured', () => {
   const { expectedGap } = planRun(input)
   expect(expectedGap!.measured).toMatchObject({
-    compressor: 'sparse-loco',
-    optimizer: 'adamw',
+    compressor: 'sign',
+    optimizer: 'muon',
     split: 'shuffled',
   })
   expect(JSON.parse(JSON.stringify(expectedGap)).gapPercent).toBeGreaterThan(0)
@@ -134,7 +134,7 @@ test('a round of more tokens than its reveal can tell is refused as at submissio
 
 test('what no node could fold in time is refused as at submission', () => {
   const dense = { ...file, averaging: { ...file.averaging, compressor: 'int8' as const } }
-  expect(() => planRun({ ...input, file: dense, parameterCount: 124_000_000 })).toThrow(
+  expect(() => planRun({ ...input, file: dense, movingCount: 124_000_000 })).toThrow(
     expect.objectContaining({ code: 'AVERAGING_INVALID' }),
   )
 })

@@ -27,12 +27,14 @@ import type { NodeView } from './views.ts'
 export interface PlanInput {
   readonly file: RunFile
   readonly parameterCount: number
+  /** Those that are not frozen: what rounds average. */
+  readonly movingCount: number
   readonly task: TaskKind
   /** Tokens of text in a worker's batch, or its rows. */
   readonly tokensPerStep: number
   /** Arithmetic of a training step for each of them. */
   readonly operationsPerToken: number
-  /** Flat optimizer vectors of N values. */
+  /** Flat optimizer vectors of as many values. */
   readonly moments: number
   readonly table: RunModel['table']
   /** What training takes on a worker's device. */
@@ -107,9 +109,9 @@ const answersPerRound = 6
  * @throws MurmurError AVERAGING_INVALID, ROUND_TOO_LONG, as submitting it would.
  */
 export function planRun(input: PlanInput): Plan {
-  const { file, parameterCount, table, programMemoryBytes, nodes, tokensPerStep } = input
+  const { file, parameterCount, movingCount, table, programMemoryBytes, nodes, tokensPerStep } = input
   const { train, workers, audit } = file
-  checkAveraging(file, { parameterCount, table })
+  checkAveraging(file, { parameterCount: movingCount, table })
   checkRoundTokens(file, tokensPerStep)
   const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
   const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
@@ -122,7 +124,7 @@ export function planRun(input: PlanInput): Plan {
   const stepsPerRound =
     chosen.length > 0 ? [...steps.values()].reduce((sum, n) => sum + n, 0) : members * train.innerSteps
   const rounds = train.roundsPerEpoch * train.epochs
-  const contribution = contributionBytes(file.averaging, parameterCount)
+  const contribution = contributionBytes(file.averaging, movingCount)
   const perWorkerRound = roundTraffic(members, contribution, roundMessages(members, audit.segments))
   const perWorker = wholeRun(input, members, perWorkerRound)
   const moved = perWorkerRound.upBytes + perWorkerRound.downBytes
@@ -146,7 +148,7 @@ export function planRun(input: PlanInput): Plan {
     perWorker,
     total: { upBytes: members * perWorker.upBytes, downBytes: members * perWorker.downBytes },
     ratioToRingAllReduce:
-      members < 2 ? null : ringAllReduceBytes(members, parameterCount, stepsPerRound / members) / moved,
+      members < 2 ? null : ringAllReduceBytes(members, movingCount, stepsPerRound / members) / moved,
     expectedGap: gapOf(input, members),
     checkpointBytes: 4 * parameterCount,
     memoryBytesPerWorker: programMemoryBytes,
@@ -169,7 +171,7 @@ function gapOf({ file, parameterCount, task }: PlanInput, workers: number): Expe
 }
 
 function wholeRun(
-  { file, parameterCount, moments, sharedBytes, shardBytes }: PlanInput,
+  { file, movingCount, moments, sharedBytes, shardBytes }: PlanInput,
   members: number,
   round: Traffic,
 ): Plan['perWorker'] {
@@ -179,7 +181,9 @@ function wholeRun(
   const setUpBytes = sharedBytes + allShards / Math.min(members, Math.max(1, shardBytes.length))
   const drawn = Math.min(audit.roundsPerEpoch, members * train.roundsPerEpoch) / members
   const auditBytes =
-    drawn * train.epochs * localStateBytes(localShape({ parameterCount, moments }, averagingOf(file)))
+    drawn *
+    train.epochs *
+    localStateBytes(localShape({ parameterCount: movingCount, moments }, averagingOf(file)))
   const rounds = train.roundsPerEpoch * train.epochs
   return {
     setUpBytes: Math.round(setUpBytes),
