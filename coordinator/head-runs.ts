@@ -1,5 +1,5 @@
 import { checkAveraging } from '../aggregation/averaging.ts'
-import { fetchWeights } from '../checkpoints/weights-file.ts'
+import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { type CheckedProgram, checkProgram } from '../program/check-program.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
@@ -160,12 +160,12 @@ export class HeadRuns {
       })
     }
     const model = readRunModel(await blockOf(store, spec.programs.training))
-    checkAveraging(spec, model)
+    checkAveraging(spec, { parameterCount: model.movingCount, table: model.table })
     checkRoundTokens(spec, model.tokensPerStep)
     if (spec.init !== null) {
       // A checkpoint that the cluster has need not be this head's.
       const fetch = (cid: CidText, maxBytes: number) => ownOrFetched(cid, maxBytes, this.#dependencies)
-      await fetchWeights(spec.init.weights, model.table, fetch)
+      await startingWeights(spec, model, fetch)
     }
     for (const kind of ['evaluation', 'sampling'] as const)
       refuseOther(checkProgram(await blockOf(store, spec.programs[kind])), kind, model)

@@ -5,7 +5,6 @@ import { type ChainConfig, connectEscrow, escrowRunId } from '../chain/escrow.ts
 import { type History, rebuild } from '../checkpoints/rebuild.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import type { Store } from '../checkpoints/store.ts'
-import { frozenSpans } from '../program/frozen.ts'
 import { type RunModel, readRunModel } from '../program/run-model.ts'
 import { digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -18,9 +17,10 @@ import { traceLength } from '../verification/trace.ts'
 import type { Members } from './members.ts'
 import { HeadReplica } from './replica.ts'
 import type { RoundRules } from './round/state.ts'
-import { type RecordLog, type RunAuditor, RunCoordinator } from './run.ts'
+import { RunCoordinator } from './run.ts'
 import { RunLog, type RunRecord } from './run-log.ts'
 import { RunNotes } from './run-notes.ts'
+import type { RecordLog, RunAuditor } from './run-ports.ts'
 
 /** Where runs are paid, and by whom epochs are posted. */
 export interface HeadChain {
@@ -78,7 +78,7 @@ export async function openRun(
     run,
     heads: dependencies.heads(),
     parameterCount: model.parameterCount,
-    averaging: averagingOf(spec, frozenSpans(model.table)),
+    averaging: averagingOf(spec, model.movingCount),
     initialWeights: async () => initial.slice(),
   }
   // Audits begin at the start of the rounds whose epochs are not settled yet.
@@ -177,7 +177,7 @@ function rulesOf(
   model: RunModel,
   initial: Float32Array,
 ): RoundRules {
-  const ours = averagingOf({ averaging, train })
+  const ours = averagingOf({ averaging, train }, model.movingCount)
   return {
     run,
     rounds: train.roundsPerEpoch * train.epochs,

@@ -1,8 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { admitInTurns, type Submission } from '../aggregation/admission.ts'
 import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
-import { type Averaging, trainingBase } from '../aggregation/averaging.ts'
-import { fragmentOf } from '../aggregation/fragments.ts'
+import { type Averaging, averagedPart, trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -78,8 +77,8 @@ export class HeadReplica {
     )
     const submissions = fetched.filter((result): result is Submission => 'bytes' in result)
     const unavailable = fetched.flatMap((result) => ('code' in result ? [result] : []))
-    const { compressor, fragments } = averaging
-    const { length } = fragmentOf(round, fragments, this.theta.length)
+    const { compressor } = averaging
+    const { length } = averagedPart(round, averaging, this.theta.length)
     const { admitted, refused } = await admitInTurns(
       submissions,
       { compressor, parameterCount: length },

@@ -2,9 +2,9 @@ import type { RunPhase, RunReport } from '../protocol/report.ts'
 import type { EscrowSnapshot } from './escrow-watch.ts'
 import type { Members } from './members.ts'
 import { pendingReason, type RoundState } from './round/state.ts'
-import type { RunOptions } from './run.ts'
 import type { Failure } from './run-failure.ts'
 import type { RunLog } from './run-log.ts'
+import type { RunOptions } from './run-ports.ts'
 
 /** Where a run is beside its rounds: before them, in them, or after. */
 export type Stage = 'awaiting-funds' | 'rounds' | 'settling' | 'over'

@@ -7,9 +7,10 @@ import type { RunSpec } from '../protocol/run-spec.ts'
 import type { HeadRecord } from './journal/record.ts'
 import { HeadReplica } from './replica.ts'
 import { rules } from './round/fixtures/virtual-head.ts'
-import { type RunAuditor, RunCoordinator, type RunDependencies } from './run.ts'
+import { RunCoordinator } from './run.ts'
 import { RunLog } from './run-log.ts'
 import { RunNotes } from './run-notes.ts'
+import type { RunAuditor, RunDependencies } from './run-ports.ts'
 
 /* A paid run between its submission and its first round, over an escrow whose answers a test writes. */
 

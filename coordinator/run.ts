@@ -1,86 +1,28 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { contentId } from '../protocol/content-id.ts'
 import { invariant, isMurmurError, type Verdict } from '../protocol/errors.ts'
-import type { Address, CidText, RunId, WorkerId } from '../protocol/ids.ts'
+import type { CidText, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
-import { signManifest } from '../protocol/manifest.ts'
-import type { BlockStore, Clock, Network } from '../protocol/ports.ts'
-import type { AuditReport, Measurement, RunPhase, RunReport } from '../protocol/report.ts'
-import type { RunSpec } from '../protocol/run-spec.ts'
-import type { TaskKind } from '../protocol/tasks.ts'
+import type { AuditReport, RunPhase, RunReport } from '../protocol/report.ts'
 import { topicOf } from '../protocol/topic.ts'
-import { type Assignment, decode, encode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
+import { type Assignment, decode, type Gossip, type RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
 import { assignmentOf } from './assignment.ts'
 import { EpochQueue } from './epoch-queue.ts'
 import { EscrowWatch } from './escrow-watch.ts'
 import type { HeadRecord } from './journal/record.ts'
 import { loggedEvent } from './journal/round-event.ts'
-import type { Members, Telemetry } from './members.ts'
-import type { HeadReplica } from './replica.ts'
-import { isOver, type RoundEffect, type RoundEvent, type RoundState } from './round/state.ts'
+import type { Telemetry } from './members.ts'
+import { EffectPerformer } from './perform-effects.ts'
+import { isOver, type RoundEvent, type RoundState } from './round/state.ts'
 import { type Failure, failureOf } from './run-failure.ts'
 import type { RunLog } from './run-log.ts'
-import type { RunNotes } from './run-notes.ts'
+import type { RunDependencies, RunOptions } from './run-ports.ts'
 import { pendingOf, phaseOf, reportOf, type Stage } from './run-report.ts'
-import { type RunMoney, Settlement } from './settlement.ts'
-import { adoptFromWorkers, followRound } from './takeover.ts'
+import { Settlement } from './settlement.ts'
+import { adoptFromWorkers } from './takeover.ts'
 
 const tickMs = 200
 const chainRetryMs = 5_000
-
-export interface RunOptions {
-  readonly run: RunId
-  readonly spec: RunSpec
-  /** What is learned, and so what its figures mean. */
-  readonly task: TaskKind
-  readonly parameterCount: number
-  /** What the program takes on a device. */
-  readonly programMemoryBytes: number
-  readonly money:
-    | (Omit<RunMoney, 'term'> & {
-        readonly rpcUrl: string
-        readonly chainId: number
-        readonly token: Address
-      })
-    | null
-}
-
-/** What the run needs of whoever can execute programs: audits, held-out loss, text. */
-export interface RunAuditor {
-  audit(
-    candidate: AuditCandidate,
-    manifests: readonly RoundManifest[],
-    theta: Float32Array,
-  ): Promise<AuditReport>
-  evaluate(theta: Float32Array): Promise<Measurement>
-  /** Null where the run is not of text. */
-  sample(theta: Float32Array): Promise<string | null>
-  close(): Promise<void>
-}
-
-/** Where records go: they count once they are durable. */
-export interface RecordLog {
-  append(record: HeadRecord): number
-  durable(): Promise<void>
-  /** Drops the records that `keep` refuses. */
-  compact(keep: (record: HeadRecord) => boolean): Promise<void>
-}
-
-export interface RunDependencies {
-  readonly network: Network
-  readonly clock: Clock
-  readonly blocks: BlockStore
-  readonly replica: HeadReplica
-  readonly auditor: RunAuditor
-  readonly journal: RecordLog
-  /** What has happened so far. */
-  readonly log: RunLog
-  readonly notes: RunNotes
-  members(): Members
-  /** Another head leads a higher term. */
-  deposed(term: number): void
-}
 
 /** One run on the head that leads: feeds the round state machine, performs its effects, settles its epochs. */
 export class RunCoordinator {
@@ -90,15 +32,13 @@ export class RunCoordinator {
   readonly #abort = new AbortController()
   readonly #escrow: EscrowWatch | null
   readonly #epochs: EpochQueue
+  readonly #performer: EffectPerformer
   /** The lease taken on chain: 0 for the coordinator that opened the run and never lost it. */
   #chainTerm = 0
   /** False until it leads in its own term: a log that it took over says that somebody leads, and that was another. */
   #leads = false
   #stage: Stage = 'rounds'
-  #announcement: Uint8Array = new Uint8Array()
   #error: Failure | null = null
-  /** Why a finished round is not published yet. */
-  #held: string | null = null
   #timer: NodeJS.Timeout | undefined
   #rejected = { round: -1, told: new Set<string>() }
   /** The newest manifest that each worker holds, as told before this head leads. */
@@ -147,6 +87,19 @@ export class RunCoordinator {
       evaluate: (theta) => dependencies.auditor.evaluate(theta),
       failed: (error) => {
         if (!this.#isSuperseded(error)) this.#fault(error)
+      },
+    })
+    this.#performer = new EffectPerformer({
+      ...dependencies,
+      run,
+      epochs: this.#epochs,
+      signal: this.#abort.signal,
+      dispatch: (event) => this.#dispatch(event),
+      background: (work) => this.#background(work),
+      ended: (failure) => {
+        this.#error ??= failure
+        this.#stage = 'settling'
+        this.#epochs.afterwards(() => this.#finish())
       },
     })
   }
@@ -321,23 +274,8 @@ export class RunCoordinator {
     return found.cid
   }
 
-  /** The newest message to all, for a worker whose heartbeat does not show that it has heard it. */
-  announcementFor(
-    worker: WorkerId,
-    told: {
-      readonly phase: string
-      readonly round: number
-      readonly term: number
-      readonly newest: CidText | null
-    },
-  ): Uint8Array {
-    const { phase, round, term, parent, commits, reveals, refused } = this.#state
-    const here = told.round === round && told.term === term && told.newest === parent
-    const heard =
-      phase.kind === 'train' || phase.kind === 'commit'
-        ? here && (told.phase === 'training' || commits.has(worker))
-        : phase.kind === 'reveal' && here && (reveals.has(worker) || refused.has(worker))
-    return heard ? new Uint8Array() : this.#announcement
+  announcementFor(...told: Parameters<EffectPerformer['announcementFor']>): Uint8Array {
+    return this.#performer.announcementFor(...told)
   }
 
   stop(reason: string): void {
@@ -381,7 +319,7 @@ export class RunCoordinator {
     }
     const effects = this.#log.applyRound(event, now, result)
     // What others see of it happens only when it can't be forgotten any more.
-    if (effects.length > 0) this.#background(() => this.#performDurably(effects))
+    if (effects.length > 0) this.#background(() => this.#performer.perform(effects))
     return judgement.verdict
   }
 
@@ -397,108 +335,6 @@ export class RunCoordinator {
     this.#dependencies.notes.note(code, round, author, `a ${message.body.kind} is rejected`)
   }
 
-  async #performDurably(effects: readonly RoundEffect[]): Promise<void> {
-    await this.#dependencies.journal.durable()
-    if (this.#abort.signal.aborted) return
-    for (const effect of effects) this.#perform(effect)
-  }
-
-  #perform(effect: RoundEffect): void {
-    const { notes, replica, deposed } = this.#dependencies
-    switch (effect.kind) {
-      case 'broadcast':
-        this.#background(() => this.#broadcast(effect.message))
-        return
-      case 'aggregate':
-        this.#background(async () => {
-          const { round, reveals, closesEpoch } = effect
-          this.#dispatch(await replica.aggregate(round, reveals, closesEpoch, this.#abort.signal))
-        })
-        return
-      case 'publish-manifest':
-        this.#background(() => this.#publish(effect.manifest))
-        return
-      case 'close-epoch':
-        this.#epochs.settle(effect.epoch, effect.lastManifest)
-        return
-      case 'end':
-        this.#stage = 'settling'
-        this.#epochs.afterwards(() => this.#finish())
-        return
-      case 'fail':
-        this.#error ??= {
-          code: effect.code,
-          message: effect.message,
-          next: 'see `murmur logs RUN` and the head’s log',
-        }
-        this.#stage = 'settling'
-        this.#epochs.afterwards(() => this.#finish())
-        return
-      case 'deposed':
-        deposed(effect.term)
-        return
-      case 'note':
-        notes.note(effect.code, effect.round, effect.worker, effect.text)
-        return
-      default:
-        effect satisfies never
-    }
-  }
-
-  async #broadcast(message: Gossip): Promise<void> {
-    const { network, blocks, replica, notes } = this.#dependencies
-    if (
-      message.body.kind === 'roundOpen' &&
-      this.#log.book.heldOut.before === null &&
-      message.body.round === 0
-    )
-      this.#background(() => this.#measure('before', replica.theta))
-    let data = encode('Gossip', message)
-    if (data.length > maxGossipBytes) {
-      const cid = contentId(data, 'raw')
-      await blocks.put(cid, data)
-      data = encode('Gossip', { ...message, body: { kind: 'large', cid, bytes: data.length } })
-    }
-    this.#announcement = data
-    // Gossip that fails is repeated in every answer to a heartbeat.
-    network.publish(topicOf(this.options.run), data).catch((error: unknown) => {
-      if (!this.#abort.signal.aborted)
-        notes.note(
-          'PUBLISH_FAILED',
-          message.body.kind === 'roundOpen' ? message.body.round : null,
-          null,
-          String(error),
-        )
-    })
-  }
-
-  /** Held-out loss and a sample of text; recorded, so that it is not measured twice. */
-  async #measure(what: 'before' | 'after', theta: Float32Array): Promise<void> {
-    const { auditor, journal } = this.#dependencies
-    const { lossNats, accuracy } = await auditor.evaluate(theta)
-    const measured = { what, epoch: null, lossNats, accuracy, text: await auditor.sample(theta) }
-    this.#log.book.addMeasurement(measured)
-    journal.append({ kind: 'measured', run: this.options.run, ...measured })
-  }
-
-  async #publish(manifest: RoundManifest): Promise<void> {
-    const { network, blocks } = this.#dependencies
-    const { signal } = this.#abort
-    // After a restart the manifest is known, but the replica has not followed it yet.
-    await followRound(manifest, { ...this.#dependencies, signal })
-    // Audits lag behind training by one epoch at most: what they ask of workers is kept for two (worker-run.ts).
-    if (manifest.closesEpoch) {
-      this.#held = `epoch ${manifest.epoch + 1} ends when the epochs before it are audited and settled`
-      await this.#epochs.idle()
-      this.#held = null
-    }
-    signal.throwIfAborted()
-    const block = await signManifest(manifest, network.self, (bytes) => network.sign(bytes))
-    const cid = contentId(block, 'raw')
-    await blocks.put(cid, block)
-    this.#dispatch({ kind: 'published', round: manifest.round, cid, block })
-  }
-
   async #audit(candidate: AuditCandidate, manifests: readonly RoundManifest[]): Promise<AuditReport> {
     const theta = this.#dependencies.replica.startOf(candidate.round)
     invariant(theta !== undefined, `θ of round ${candidate.round} is kept until its epoch is settled`)
@@ -511,7 +347,7 @@ export class RunCoordinator {
     try {
       await this.#escrow?.close()
       if (this.#log.book.heldOut.after === null)
-        await this.#measure('after', this.#dependencies.replica.theta)
+        await this.#performer.measure('after', this.#dependencies.replica.theta)
     } catch (error) {
       if (this.#abort.signal.aborted) return
       this.#fault(error)
@@ -570,7 +406,7 @@ export class RunCoordinator {
       log: this.#log,
       stage: this.#stage,
       error: this.#error,
-      held: this.#held,
+      held: this.#performer.held,
       funding: this.#escrow?.pending() ?? null,
       escrow: fresh ?? null,
       members: members(),
@@ -588,7 +424,7 @@ export class RunCoordinator {
 
   get pending(): string | null {
     const funding = this.#escrow?.pending() ?? null
-    return pendingOf({ stage: this.#stage, log: this.#log, held: this.#held, funding })
+    return pendingOf({ stage: this.#stage, log: this.#log, held: this.#performer.held, funding })
   }
 }
 
