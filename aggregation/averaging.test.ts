@@ -19,11 +19,11 @@ test('more fragments than the model has chunks are refused, with how many it has
   checkAveraging(file, { parameterCount: 24_576, table: [] })
 })
 
-test('running statistics and compressors that keep few values: refused, with those that do not', () => {
+test('running statistics and coarse compressors: refused, with those that do not', () => {
   const model: AveragedModel = { parameterCount: 9_000, table: [{}, { role: 'statistic' }] }
   const check = (compressor: string, of: AveragedModel) =>
     checkAveraging(parseRunFile({ averaging: { compressor } }, 'run.yaml'), of)
-  for (const compressor of ['sparse-loco', 'demo']) {
+  for (const compressor of ['sparse-loco', 'demo', 'sign']) {
     expect(() => check(compressor, model)).toThrow(
       expect.objectContaining({ code: 'AVERAGING_INVALID', next: expect.stringContaining('bf16') }),
     )
@@ -92,7 +92,7 @@ test.each([
   { schedule: 'eager', fragments: 2 },
   { compressor: 'demo', transformSize: 8, coefficients: 9 },
   { outer: 'nesterov', outerMomentum: 0 },
-  { rule: 'median' },
+  { compressor: 'sparse-loco', rule: 'median' },
   { compressor: 'gzip' },
 ])('what cannot be is refused: %j', (averaging) => {
   expect(() => parseRunFile({ averaging }, 'run.yaml')).toThrow(

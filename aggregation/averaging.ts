@@ -3,12 +3,14 @@ import type { AveragingSection, RunFile, TrainSection } from '../protocol/run-sp
 import { assertAffordable } from './affordable.ts'
 import type { Compressor } from './compressor.ts'
 import { compressorOf } from './compressor-of.ts'
-import { mostFragments } from './fragments.ts'
+import { type Fragment, fragmentOf, mostFragments } from './fragments.ts'
+import { vectorsOfRun } from './kernels/vectors-of-run.ts'
 import { outerOf } from './outer/outer-of.ts'
 import type { OuterOptimizer } from './outer/outer-optimizer.ts'
 import type { ReplicaState } from './replica-state.ts'
 import type { Rule } from './rules/rule.ts'
 import { ruleOf } from './rules/rule-of.ts'
+import type { Vectors } from './vectors.ts'
 
 /** How a run's workers average: what they send, how that is folded into one pseudo-gradient, what the model makes of it. */
 export interface Averaging {
@@ -22,17 +24,13 @@ export interface Averaging {
    * what its worker has learnt since, so that it can begin before the contributions of that round are there.
    */
   readonly eager: boolean
-  /** Parts of the flat vector that no round moves, whatever contributions say of them. */
-  readonly frozen?: readonly Span[]
+  /** Leading elements of the flat vector that rounds move and contributions are about, the others being frozen; absent: all. */
+  readonly movingCount?: number | undefined
+  /** Where the vectors of its rounds come from; absent: fresh ones. */
+  readonly vectors?: Vectors
 }
 
-/** Elements of the flat vector: from `start` up to, but without, `end`. */
-export interface Span {
-  readonly start: number
-  readonly end: number
-}
-
-/** The averaging that a run spec asks for; `frozen` is told by its program. */
+/** The averaging that a run spec asks for; how many parameters are not frozen is told by its program. */
 export function averagingOf(
   {
     averaging,
@@ -41,20 +39,22 @@ export function averagingOf(
     readonly averaging: AveragingSection
     readonly train: Pick<TrainSection, 'roundsPerEpoch' | 'epochs'>
   },
-  frozen: readonly Span[] = [],
+  movingCount?: number,
 ): Averaging {
   return {
-    frozen,
+    movingCount,
     compressor: compressorOf(averaging),
     rule: ruleOf(averaging),
     outer: outerOf(averaging, train.roundsPerEpoch * train.epochs),
     fragments: averaging.fragments,
     eager: averaging.schedule === 'eager',
+    vectors: vectorsOfRun(),
   }
 }
 
 /** What of a program decides how its runs can average. */
 export interface AveragedModel {
+  /** Those that are not frozen. */
   readonly parameterCount: number
   readonly table: readonly { readonly role?: string }[]
 }
@@ -68,12 +68,13 @@ export function checkAveraging(
   { parameterCount, table }: AveragedModel,
 ): void {
   const { fragments, compressor } = averaging
-  const keepsFew = compressor === 'sparse-loco' || compressor === 'demo'
-  // They move alike on every worker, and far: they would be most of what is sent, and make honest updates copies.
-  if (keepsFew && table.some(({ role }) => role === 'statistic')) {
+  const isCoarse = compressor === 'sparse-loco' || compressor === 'demo' || compressor === 'sign'
+  // They move alike on every worker, and far: they would be most of what few values tell, make honest updates copies, and
+  // by whole steps of their mean size variances would fall below zero.
+  if (isCoarse && table.some(({ role }) => role === 'statistic')) {
     throw new MurmurError('AVERAGING_INVALID', {
       message: `the model has running statistics (BatchNorm), of which ${compressor} keeps too little`,
-      next: 'set averaging.compressor to bf16, int8 or int4',
+      next: 'set averaging.compressor to int8, bf16 or int4',
       exit: 'usage',
     })
   }
@@ -90,6 +91,14 @@ export function checkAveraging(
 
 /** Whether what a worker has learnt stays with it beyond the round, as an offset of its own from what all start from. */
 export const hasDrift = ({ fragments, eager }: Averaging): boolean => fragments > 1 || eager
+
+/** Of `parameterCount` parameters, those that rounds move. */
+export const movingOf = ({ movingCount }: Averaging, parameterCount: number): number =>
+  movingCount ?? parameterCount
+
+/** What of the flat vector round `round` averages. */
+export const averagedPart = (round: number, averaging: Averaging, parameterCount: number): Fragment =>
+  fragmentOf(round, averaging.fragments, movingOf(averaging, parameterCount))
 
 /** Vectors that a replica carries beside θ: the outer optimizer's, the rule's, and the θ of the round before where needed. */
 export const replicaVectors = ({ rule, outer, eager }: Averaging): number =>

@@ -48,20 +48,23 @@ test.each<[string, Partial<GapQuestion>]>([
 
 test('sparse updates are compared by how many values they keep', () => {
   const sparse = { ...cell, compressor: 'sparse-loco', topK: 128 } as const
-  const asked = (topK: number) => ({ ...question, averaging: averagingOf({ topK }) })
+  const asked = (topK: number) => ({
+    ...question,
+    averaging: averagingOf({ compressor: 'sparse-loco', topK }),
+  })
   expect(expectedGap(asked(128), [sparse])).not.toBeNull()
   expect(expectedGap(asked(1024), [sparse])).toBeNull()
 })
 
 test('what was measured is there: the default of a run, and images', () => {
-  const asked = { ...question, averaging: averagingOf(), innerSteps: 60, parameterCount: 865_024 }
-  expect(expectedGap(asked)?.measured).toMatchObject({
-    compressor: 'sparse-loco',
-    topK: 128,
-    optimizer: 'adamw',
+  const usual = { averaging: averagingOf(), innerSteps: 60, parameterCount: 865_024 }
+  expect(expectedGap({ ...question, ...usual, optimizer: 'muon' })?.measured).toMatchObject({
+    compressor: 'sign',
+    optimizer: 'muon',
   })
   const images = {
-    ...asked,
+    ...question,
+    ...usual,
     task: 'classification',
     parameterCount: 9_098,
     steps: 200,

@@ -11,16 +11,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { playCell } from './robustness/cell.ts'
 import { robustnessPage } from './robustness/page.ts'
-import {
-  type Choice,
-  densities,
-  everything,
-  keyOf,
-  members,
-  ratioOf,
-  rounds,
-  slotsOf,
-} from './robustness/plan.ts'
+import { type Choice, everything, keyOf, members, ratioOf, rounds, slotsOf } from './robustness/plan.ts'
 import { appendPlayed, readPlayed } from './robustness/results.ts'
 import { openTask } from './robustness/task.ts'
 
@@ -59,13 +50,13 @@ const choice: Choice = {
 }
 const outcomes = await readPlayed(values.results)
 const tasks = {
-  sparse: await openTask({ rounds, topK: densities.sparse }),
-  dense: await openTask({ rounds, topK: densities.dense }),
+  signs: await openTask({ rounds, sent: 'signs' }),
+  sparse: await openTask({ rounds, sent: 'sparse' }),
 }
 for (const slot of slotsOf(choice)) {
   const key = keyOf(slot)
   const kept = outcomes.get(key)
-  const outcome = kept ?? (await playCell(tasks[slot.density], { ...slot, members, rounds }))
+  const outcome = kept ?? (await playCell(tasks[slot.sent], { ...slot, members, rounds }))
   if (kept === undefined) await appendPlayed(values.results, { key, outcome })
   outcomes.set(key, outcome)
   const ratio = ratioOf(outcomes, slot, [slot.seed]) ?? Number.NaN

@@ -30,9 +30,11 @@ export function chaosRunFile(workers: number, seed: number, epochs: number): Run
         roundsPerEpoch: 4,
         epochs,
         seed,
+        optimizer: 'adamw',
         learningRate: 0.003,
         warmupSteps: 20,
       },
+      averaging: { compressor: 'sparse-loco' },
       workers: { min: workers, quorum: 0.5, adaptive: false },
       audit: { roundsPerEpoch: 2, segments: 4 },
       timing: {

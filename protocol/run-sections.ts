@@ -16,6 +16,22 @@ const fraction = z.number().min(0).max(1)
 /** Of an optimizer; null is its own default. */
 const constant = (schema: z.ZodNumber, what: string) => schema.nullable().default(null).describe(what)
 
+const parameterPattern = z
+  .string()
+  .regex(/^[A-Za-z0-9_.*]{1,200}$/, 'a parameter’s name, * for any part of it')
+
+export const loraSection = z.strictObject({
+  rank: count(65_536).describe('r: columns of A, rows of B'),
+  alpha: z.number().positive().max(1e6).describe('α: A·B is scaled by α / rank'),
+  targets: z
+    .array(parameterPattern)
+    .min(1)
+    .max(256)
+    .nullable()
+    .default(null)
+    .describe('matrices by name; null is those of a gpt’s attention and MLP, of other models all'),
+})
+
 const trainSection = z.strictObject({
   batch: count(1_000_000).default(16).describe('rows a step and worker: of text, windows'),
   innerSteps: count(maxStepsPerRound).default(60).describe('H: optimizer steps between two averagings'),
@@ -24,8 +40,10 @@ const trainSection = z.strictObject({
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   optimizer: z
     .enum(['adamw', 'muon', 'sgd', 'lion'])
-    .default('adamw')
-    .describe('takes the inner steps; muon trains the matrices, AdamW the rest (docs/models.md)'),
+    .default('muon')
+    .describe(
+      'takes the inner steps; muon trains the matrices, AdamW the rest (docs/models.md). Of other models than gpt adamw',
+    ),
   momentum: constant(z.number().min(0).max(0.999), 'muon, sgd: decay of the momentum; null is 0.9'),
   nesterov: z.boolean().default(false).describe('sgd: steps look ahead along the momentum'),
   beta1: constant(z.number().min(0).max(0.9999), 'adamw, muon, lion: decay of the mean; null is 0.9'),
@@ -45,8 +63,8 @@ const trainSection = z.strictObject({
     .number()
     .positive()
     .max(1)
-    .default(3e-3)
-    .describe('peak inner learning rate; muon wants about 0.01, sgd 0.1, lion 0.0005'),
+    .default(0.01)
+    .describe('peak inner learning rate; of adamw 0.003, sgd 0.1, lion 0.0005'),
   warmupSteps: z.int().min(0).max(1_000_000).default(20).describe('linear warm-up, in inner steps'),
   schedule: z
     .enum(['cosine', 'linear', 'wsd', 'constant'])
@@ -57,23 +75,35 @@ const trainSection = z.strictObject({
   accumulate: count(4096)
     .default(1)
     .describe('parts that a step takes its batch in, one after the other: a divisor of batch; saves memory'),
+  recompute: z
+    .boolean()
+    .default(false)
+    .describe('blocks are computed again in the backward pass instead of being kept; saves memory'),
   freeze: z
-    .array(z.string().regex(/^[A-Za-z0-9_.*]{1,200}$/, 'a parameter’s name, * for any part of it'))
+    .array(parameterPattern)
     .max(256)
     .default([])
     .describe('parameters that stay as they are, by name; * stands for anything'),
+  lora: loraSection
+    .nullable()
+    .default(null)
+    .describe('trains low-rank factors A, B beside matrices and freezes all else (docs/models.md)'),
 })
 
 const averagingSection = z.strictObject({
   compressor: z
     .enum(['sparse-loco', 'f32', 'bf16', 'f16', 'int8', 'int4', 'sign', 'demo'])
-    .default('sparse-loco')
-    .describe('what a contribution holds of an update (docs/algorithms.md)'),
+    .default('sign')
+    .describe('what a contribution holds of an update (docs/algorithms.md); of an ONNX graph int8'),
   topK: count(4096).default(128).describe('sparse-loco: values kept of each chunk of 4,096'),
-  blockSize: count(4096).default(128).describe('int8, int4, sign: values that share a scale'),
+  blockSize: count(4096)
+    .default(4096)
+    .describe('int8, int4, sign: values that share a scale; of int8 and int4 128'),
   transformSize: count(256).default(64).describe('demo: values of a cosine transform'),
   coefficients: count(256).default(2).describe('demo: coefficients kept of each transform'),
-  errorFeedback: fraction.default(0.95).describe('β: how much of the unsent update is carried over'),
+  errorFeedback: fraction
+    .default(1)
+    .describe('β: how much of the unsent update is carried over; of sparse-loco and demo 0.95'),
   rule: z
     .enum([
       ...(['mean', 'trimmed-mean', 'median', 'krum', 'multi-krum', 'geometric-median'] as const),
@@ -94,7 +124,7 @@ const averagingSection = z.strictObject({
     .max(10)
     .nullable()
     .default(null)
-    .describe('null is 1 for sgd, 0.7 for nesterov, 0.01 for adam'),
+    .describe('null is 1 for sgd, 0.7 for nesterov, 0.01 for adam; left out, sgd takes 1.4 on signs'),
   outerMomentum: z.number().min(0).max(0.999).default(0.9).describe('nesterov: μ; adam: β₁'),
   outerWarmupRounds: z
     .int()
@@ -230,6 +260,8 @@ export function contradictions({
     problems.push(`train.accumulate: ${train.accumulate} does not divide train.batch (${train.batch})`)
   }
   problems.push(...strayConstants(train))
+  if (train.lora !== null && train.freeze.length > 0)
+    problems.push('train.freeze: train.lora freezes all of the model’s own parameters')
   if (averaging.schedule === 'eager' && averaging.fragments > 1) {
     problems.push('averaging.fragments: 1 is all that averaging.schedule eager can do')
   }

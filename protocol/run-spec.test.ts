@@ -134,7 +134,7 @@ describe('run file', () => {
   })
 
   test.each([
-    [{ momentum: 0.5 }, 'train.momentum: adamw has none'],
+    [{ optimizer: 'adamw', momentum: 0.5 }, 'train.momentum: adamw has none'],
     [{ optimizer: 'sgd', beta1: 0.5 }, 'train.beta1: sgd has none'],
     [{ optimizer: 'lion', nesterov: true }, 'train.nesterov: lion'],
     [{ optimizer: 'sgd', nesterov: true, momentum: 0 }, 'train.nesterov: without momentum'],

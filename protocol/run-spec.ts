@@ -6,7 +6,8 @@ import { MurmurError } from './errors.ts'
 import { maxMetadataBlockBytes } from './limits.ts'
 import { fileModelSection, keysOfModel, withOnnxPreset } from './model-section.ts'
 import { nearest } from './nearest.ts'
-import { contradictions, sections } from './run-sections.ts'
+import { withDefaults } from './run-defaults.ts'
+import { contradictions, loraSection, sections } from './run-sections.ts'
 
 /*
  * A run is data, never code. Two forms share their sections: the *run file* is what a researcher writes
@@ -87,7 +88,7 @@ export type RunSpec = z.output<typeof runSpecSchema>
  * @throws MurmurError RUN_FILE_INVALID (exit `usage`): every problem with its place, unknown keys with a suggestion.
  */
 export function parseRunFile(value: unknown, source: string): RunFile {
-  const result = runFileSchema.safeParse(withPreset(value ?? {}))
+  const result = runFileSchema.safeParse(withDefaults(withPreset(value ?? {})))
   const problems = result.success
     ? [...contradictions(result.data), ...dataContradictions(result.data.data)]
     : result.error.issues.flatMap((issue) => describeIssue(issue, value))
@@ -120,7 +121,8 @@ function describeIssue(issue: z.core.$ZodIssue, value: unknown): string[] {
   return [`${place || 'the file'}: ${issue.message}`]
 }
 
-function knownKeys([section]: readonly string[], value: unknown): string[] {
+function knownKeys([section, key]: readonly string[], value: unknown): string[] {
+  if (section === 'train' && key === 'lora') return Object.keys(loraSection.shape)
   if (section === undefined) return Object.keys(runFileSchema.shape)
   if (section === 'reward') return Object.keys(rewardSection.shape)
   if (section === 'data') return Object.keys(dataSection.shape)

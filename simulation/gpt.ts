@@ -1,5 +1,6 @@
 import { averagingOf, initialState } from '../aggregation/averaging.ts'
 import { defaultModel, type ModelSpec } from '../program/model-spec.ts'
+import { programOptions } from '../program/program-options.ts'
 import { readRunModel } from '../program/run-model.ts'
 import { buildTrainingProgram } from '../program/training-program.ts'
 import { contentId } from '../protocol/content-id.ts'
@@ -45,7 +46,7 @@ export async function gptTraining(
     { model: shape, train: { ...train, learningRate: 0.003, warmupSteps: 4 }, audit: { segments: 2 } },
     'the simulated run',
   )
-  const program = buildTrainingProgram(model).training
+  const program = buildTrainingProgram(model, programOptions(spec.train)).training
   const runModel = readRunModel(program)
   const { parameterCount, moments, initialWeights } = runModel
   const batches = batchSource({ kind: 'bytes' }, runModel)

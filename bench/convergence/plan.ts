@@ -4,6 +4,7 @@ interface Group {
   readonly task: TaskName
   readonly steps: number
   readonly workers: number
+  readonly seed?: number
   /** All cells of the comparison, or those at the frontier of loss and bytes with their references, or what images want. */
   readonly extent: 'all' | 'frontier' | 'labelled'
 }
@@ -16,6 +17,9 @@ const groups: readonly Group[] = [
   { task: 'mini', steps: 800, workers: 4, extent: 'all' },
   { task: 'mini', steps: 800, workers: 8, extent: 'frontier' },
   { task: 'gpt', steps: 800, workers: 4, extent: 'frontier' },
+  { task: 'mini', steps: 800, workers: 2, extent: 'frontier' },
+  { task: 'mini', steps: 800, workers: 4, seed: 2, extent: 'frontier' },
+  { task: 'mini', steps: 800, workers: 4, seed: 3, extent: 'frontier' },
   { task: 'mini', steps: 200, workers: 4, extent: 'frontier' },
   { task: 'mini', steps: 3_200, workers: 4, extent: 'frontier' },
   { task: 'gpt', steps: 200, workers: 4, extent: 'all' },
@@ -56,11 +60,11 @@ const sync = (innerSteps: Sync['innerSteps'], codec: CodecSpec, more: Partial<Sy
   ...more,
 })
 
-function cellsOf({ task, steps, workers, extent }: Group): Cell[] {
+function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
   const adamw: Inner = { optimizer: 'adamw', learningRate: rates[task], warmupSteps }
   const muon: Inner = { optimizer: 'muon', learningRate: 0.01, warmupSteps, momentum: 0.9 }
   const cell = (inner: Inner, how: Cell['sync'], members = workers): Cell => ({
-    ...{ task, seed: 1, steps, workers: members, inner, sync: how },
+    ...{ task, seed, steps, workers: members, inner, sync: how },
   })
   const references = [
     cell(adamw, 'every-step'),
@@ -102,6 +106,7 @@ const frontierSyncs: readonly Sync[] = [
   sync({ from: 4, to: 100 }, quantized('int4')),
   sync(50, f32),
   ...[10, 22, 44, 50, 72].map((innerSteps) => sync(innerSteps, quantized('sign'), longer)),
+  ...[22, 44].map((innerSteps) => sync(innerSteps, { kind: 'sign', beta: 0.9 }, longer)),
   sync(25, quantized('int4')),
 ]
 

@@ -2,12 +2,11 @@ import { expect, test } from 'vitest'
 import { attacks } from './attacks.ts'
 import { playCell } from './cell.ts'
 import { contenders } from './contenders.ts'
-import { densities } from './plan.ts'
 import { openTask } from './task.ts'
 
 test('one cell of the bench, small: the recommended rule withstands what carries the mean away', async () => {
   const rounds = 3
-  await using task = await openTask({ rounds, topK: densities.sparse })
+  await using task = await openTask({ rounds, sent: 'signs' })
   const play = (rule: string, attackName: string | null) =>
     playCell(task, {
       ...{ members: 4, rounds, seed: 3 },

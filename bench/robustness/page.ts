@@ -1,6 +1,6 @@
 import { attacks } from './attacks.ts'
 import { contenders, faulty } from './contenders.ts'
-import { type Density, denseAttacks, densities, keyOf, type Outcomes, ratioOf, rounds } from './plan.ts'
+import { keyOf, type Outcomes, ratioOf, rounds, type Sent, sparseAttacks } from './plan.ts'
 
 /** The rule that the page recommends, and the bounds that it is held to: no attack, and a fifth of attackers. */
 const recommended = 'geometric-median'
@@ -9,30 +9,22 @@ const bounds = { clean: 1.01, attacked: 1.05 }
 /** docs/robustness.md: what the bench found, and what follows. */
 export function robustnessPage(outcomes: Outcomes, seeds: readonly number[]): string {
   const best = contenders.find(({ name }) => name === recommended)!
-  const ratio = (
-    density: Density,
-    contender: (typeof contenders)[0],
-    attack: string | null,
-    attackers: number,
-  ) =>
+  const ratio = (sent: Sent, contender: (typeof contenders)[0], attack: string | null, attackers: number) =>
     ratioOf(
       outcomes,
-      { density, contender, attack: attacks.find(({ name }) => name === attack) ?? null, attackers },
+      { sent, contender, attack: attacks.find(({ name }) => name === attack) ?? null, attackers },
       seeds,
     )
 
-  const table = (density: Density, names: readonly string[], attackers: number): string => {
+  const table = (sent: Sent, names: readonly string[], attackers: number): string => {
     const rows = [null, ...names].map((attack) => {
       const cells = contenders.map((contender) =>
-        ratio(density, contender, attack, attack === null ? 0 : attackers),
+        ratio(sent, contender, attack, attack === null ? 0 : attackers),
       )
       return [attack ?? 'nobody attacks', ...cells.map((cell) => formatRatio(cell, attack))]
     })
     const worst = contenders.map((contender) =>
-      names.reduce(
-        (most: number, name) => Math.max(most, ratio(density, contender, name, attackers) ?? 0),
-        0,
-      ),
+      names.reduce((most: number, name) => Math.max(most, ratio(sent, contender, name, attackers) ?? 0), 0),
     )
     return markdownTable(
       ['attack', ...contenders.map(({ name }) => name)],
@@ -40,14 +32,14 @@ export function robustnessPage(outcomes: Outcomes, seeds: readonly number[]): st
     )
   }
 
-  const sparse = (attackers: number) =>
+  const signs = (attackers: number) =>
     table(
-      'sparse',
+      'signs',
       attacks.map(({ name }) => name),
       attackers,
     )
   const clean = outcomes.get(
-    keyOf({ density: 'sparse', contender: contenders[0]!, attack: null, attackers: 0, seed: seeds[0]! }),
+    keyOf({ sent: 'signs', contender: contenders[0]!, attack: null, attackers: 0, seed: seeds[0]! }),
   )
   return `# Robustness
 
@@ -57,14 +49,14 @@ export function robustnessPage(outcomes: Outcomes, seeds: readonly number[]): st
     npm run bench:robustness -- --rules geometric-median --attacks loud-ipm --seeds 1,2,3
 
 Ten workers train the built-in model made small (one layer, 11,696 parameters) on Moby-Dick for ${rounds} rounds, and some of them
-attack. What they send goes through the run's own compressor (SparseLoCo, ${densities.sparse} of 4,096 values, error feedback) and the
+attack. What they send goes through the run's own compressor (signs, with error feedback; Muon trains) and the
 real admission; then one rule and outer SGD. Each figure is the held-out loss after the last round as a multiple of that of the
 plain mean without attackers${clean === undefined ? '' : ` (${clean.lossNats.toFixed(3)} nats)`}; bold is above ${bounds.attacked}, or ${bounds.clean} where nobody attacks. ${seeds.length === 1 ? `One seed (${seeds[0]}).` : `Means of seeds ${seeds.join(', ')}.`}
 Seeds change the clean loss itself by up to 2 %, so figures are compared within a seed. Equal seeds give equal figures.
 
 ## Recommended: ${recommended}
 
-${verdict((attack, attackers) => ratio('sparse', best, attack, attackers))}
+${verdict((attack, attackers) => ratio('signs', best, attack, attackers))}
 
 It needs to be told nothing (Krum and the trimmed mean must be told how many are faulty; here ${100 * faulty} %), costs 10 to 20
 means, and leaves nobody's work out. Multi-Krum withstands most attacks better still, but throws away
@@ -85,15 +77,15 @@ other for admission; so each leaves out a quarter of the places, at random.
 
 ## 2 of 10 attack
 
-${sparse(2)}
+${signs(2)}
 
 ## 3 of 10 attack
 
-${sparse(3)}
+${signs(3)}
 
 ## 1 of 10 attacks
 
-${sparse(1)}
+${signs(1)}
 
 ## What the figures say
 
@@ -113,7 +105,7 @@ Of the contributions of two attackers over ${rounds} rounds, ${2 * rounds} in al
 ${markdownTable(
   ['attack', 'refused', 'honest members refused'],
   attacks.map((attack) => {
-    const slot = { density: 'sparse', contender: best, attack, attackers: 2, seed: seeds[0]! } as const
+    const slot = { sent: 'signs', contender: best, attack, attackers: 2, seed: seeds[0]! } as const
     const refused = outcomes.get(keyOf(slot))?.refused
     return [attack.name, tallyText(refused?.attackers), tallyText(refused?.honest)]
   }),
@@ -121,12 +113,12 @@ ${markdownTable(
 
 ## Coordinate rules and sparse updates
 
-An update that names 3 % of the parameters is zero elsewhere. Most coordinates are named by a minority of the members, so a median
+With SparseLoCo (128 of 4,096 values; AdamW trains) an update names 3 % of the parameters and is zero elsewhere. Most coordinates are named by a minority of the members, so a median
 is zero there and a trimmed mean nearly so: the signal is lost even where nobody attacks, and error feedback sends again and again what
-is never used. Rules that take an update as a whole (Krum, geometric median, centered clipping) do not have this. With all values sent
-(top ${densities.dense} of 4,096), 2 of 10 attacking, against the clean mean of the same density:
+is never used. Rules that take an update as a whole (Krum, geometric median, centered clipping) do not have this. 2 of 10
+attacking, against the clean mean of the same updates:
 
-${table('dense', denseAttacks, 2)}
+${table('sparse', sparseAttacks, 2)}
 `
 }
 

@@ -5,13 +5,13 @@ import { type Contender, contenders } from './contenders.ts'
 export const members = 10
 export const rounds = 25
 
-/** Values sent of each chunk of 4,096: what a run sends by default, and all of them. */
-export const densities = { sparse: 128, dense: 4096 } as const
-export type Density = keyof typeof densities
+/** What members send: signs of all values, as runs do unless told otherwise, or few values, whole (SparseLoCo). */
+export const sents = ['signs', 'sparse'] as const
+export type Sent = (typeof sents)[number]
 
 /** One cell of the tables. No attack and no attackers is a clean run; no attack and some, one in which their places are empty. */
 export interface Slot {
-  readonly density: Density
+  readonly sent: Sent
   readonly contender: Contender
   readonly attack: Attack | null
   readonly attackers: number
@@ -20,8 +20,8 @@ export interface Slot {
 
 /** The rule that everything is measured against. */
 const reference = contenders[0]!
-/** What the coordinate rules are for; enough to show it. */
-export const denseAttacks = ['sign-flip', 'noise', 'alie', 'loud-ipm']
+/** Enough to show what sparse updates do to rules that look at one coordinate at a time. */
+export const sparseAttacks = ['sign-flip', 'noise', 'alie', 'loud-ipm']
 
 export interface Choice {
   readonly rules: readonly string[]
@@ -43,26 +43,26 @@ export function slotsOf(choice: Choice): Slot[] {
   const chosen = attacks.filter(({ name }) => choice.attacks.includes(name))
   const slots: Slot[] = []
   for (const seed of choice.seeds) {
-    const add = (density: Density, contender: Contender, attack: Attack | null, attackers: number) =>
-      slots.push({ density, contender, attack, attackers, seed })
+    const add = (sent: Sent, contender: Contender, attack: Attack | null, attackers: number) =>
+      slots.push({ sent, contender, attack, attackers, seed })
+    add('signs', reference, null, 0)
     add('sparse', reference, null, 0)
-    add('dense', reference, null, 0)
-    for (const contender of rules) if (contender !== reference) add('sparse', contender, null, 0)
+    for (const contender of rules) if (contender !== reference) add('signs', contender, null, 0)
     for (const attackers of choice.attackers) {
-      add('sparse', reference, null, attackers)
-      for (const attack of chosen) for (const contender of rules) add('sparse', contender, attack, attackers)
+      add('signs', reference, null, attackers)
+      for (const attack of chosen) for (const contender of rules) add('signs', contender, attack, attackers)
       if (attackers !== 2) continue
-      for (const contender of rules) if (contender !== reference) add('dense', contender, null, 0)
-      for (const attack of chosen.filter(({ name }) => denseAttacks.includes(name))) {
-        for (const contender of rules) add('dense', contender, attack, attackers)
+      for (const contender of rules) if (contender !== reference) add('sparse', contender, null, 0)
+      for (const attack of chosen.filter(({ name }) => sparseAttacks.includes(name))) {
+        for (const contender of rules) add('sparse', contender, attack, attackers)
       }
     }
   }
   return slots
 }
 
-export const keyOf = ({ density, contender, attack, attackers, seed }: Slot): string =>
-  [`r${rounds}`, `m${members}`, density, contender.name, attack?.name ?? 'none', attackers, seed].join(' ')
+export const keyOf = ({ sent, contender, attack, attackers, seed }: Slot): string =>
+  [`r${rounds}`, `m${members}`, sent, contender.name, attack?.name ?? 'none', attackers, seed].join(' ')
 
 /** Outcomes by `keyOf`. */
 export type Outcomes = ReadonlyMap<string, Outcome>
@@ -77,7 +77,7 @@ export function ratioOf(
   for (const seed of seeds) {
     const played = outcomes.get(keyOf({ ...slot, seed }))
     const clean = outcomes.get(
-      keyOf({ density: slot.density, contender: reference, attack: null, attackers: 0, seed }),
+      keyOf({ sent: slot.sent, contender: reference, attack: null, attackers: 0, seed }),
     )
     if (played === undefined || clean === undefined) return undefined
     sum += played.lossNats / clean.lossNats

@@ -1,6 +1,7 @@
 import { type Averaging, averagingOf } from '../../aggregation/averaging.ts'
 import { pseudoGradient } from '../../aggregation/pseudo-gradient.ts'
 import { defaultModel } from '../../program/model-spec.ts'
+import { programOptions } from '../../program/program-options.ts'
 import { readRunModel } from '../../program/run-model.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
 import { parseRunFile } from '../../protocol/run-spec.ts'
@@ -10,6 +11,7 @@ import { mobyDick } from '../../worker/data/moby-dick.ts'
 import { shardText } from '../../worker/data/shards.ts'
 import { ortCpuEngine } from '../../worker/engine/ort-cpu.ts'
 import { learningRateAt } from '../../worker/learning-rate.ts'
+import type { Sent } from './plan.ts'
 
 /** 11,696 parameters that train a step in a millisecond; 200 steps of ten workers bring the loss from 5.8 to 2.7 nats. */
 const model = { ...defaultModel, layers: 1, width: 16, heads: 2, context: 16, batch: 4 }
@@ -36,7 +38,7 @@ export interface Place {
 
 export interface Task {
   readonly parameterCount: number
-  /** As the run spec's defaults have it: SparseLoCo, outer SGD. */
+  /** As a run has it: the compressor with its error feedback, outer SGD. */
   readonly averaging: Averaging
   /** Tokens of a worker’s round. */
   readonly tokens: number
@@ -50,16 +52,22 @@ export interface Task {
 
 export interface TaskOptions {
   readonly rounds: number
-  /** Values that a worker sends of each chunk of 4,096. */
-  readonly topK: number
+  readonly sent: Sent
 }
 
+/** A run's own, and SparseLoCo as published, with the inner optimizer that it was published for. */
+const ways = {
+  signs: { train: {}, averaging: {} },
+  sparse: { train: { optimizer: 'adamw' }, averaging: { compressor: 'sparse-loco' } },
+} as const satisfies Record<Sent, unknown>
+
 /** A real run, small: the program that `murmur run` builds, its text, shards, batches, engine and compressor. */
-export async function openTask({ rounds, topK }: TaskOptions): Promise<Task & AsyncDisposable> {
+export async function openTask({ rounds, sent }: TaskOptions): Promise<Task & AsyncDisposable> {
   const { batch, ...shape } = model
   const train = { batch, innerSteps, roundsPerEpoch: 1, epochs: rounds, learningRate: 0.01, warmupSteps: 10 }
-  const spec = parseRunFile({ model: shape, train, averaging: { topK } }, 'the robustness bench')
-  const programs = buildTrainingProgram(model)
+  const sections = { model: shape, train: { ...train, ...ways[sent].train }, averaging: ways[sent].averaging }
+  const spec = parseRunFile(sections, 'the robustness bench')
+  const programs = buildTrainingProgram(model, programOptions(spec.train))
   const { parameterCount, moments, initialWeights } = readRunModel(programs.training)
   const { context } = model
   const { shards, heldOut } = shardText(await mobyDick(), { context })
