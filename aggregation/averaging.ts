@@ -8,6 +8,7 @@ import { vectorsOfRun } from './kernels/vectors-of-run.ts'
 import { outerOf } from './outer/outer-of.ts'
 import type { OuterOptimizer } from './outer/outer-optimizer.ts'
 import type { ReplicaState } from './replica-state.ts'
+import type { ModelSize } from './round-cost.ts'
 import type { Rule } from './rules/rule.ts'
 import { ruleOf } from './rules/rule-of.ts'
 import type { Vectors } from './vectors.ts'
@@ -53,9 +54,7 @@ export function averagingOf(
 }
 
 /** What of a program decides how its runs can average. */
-export interface AveragedModel {
-  /** Those that are not frozen. */
-  readonly parameterCount: number
+export interface AveragedModel extends ModelSize {
   readonly table: readonly { readonly role?: string }[]
 }
 
@@ -65,7 +64,7 @@ export interface AveragedModel {
  */
 export function checkAveraging(
   { averaging, workers }: Pick<RunFile, 'averaging' | 'workers'>,
-  { parameterCount, table }: AveragedModel,
+  { parameterCount, frozenCount, table }: AveragedModel,
 ): void {
   const { fragments, compressor } = averaging
   const isCoarse = compressor === 'sparse-loco' || compressor === 'demo' || compressor === 'sign'
@@ -86,7 +85,7 @@ export function checkAveraging(
       exit: 'usage',
     })
   }
-  assertAffordable(averaging, workers, parameterCount)
+  assertAffordable(averaging, workers, { parameterCount, frozenCount })
 }
 
 /** Whether what a worker has learnt stays with it beyond the round, as an offset of its own from what all start from. */

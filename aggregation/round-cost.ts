@@ -5,6 +5,14 @@ import { fragmentOf } from './fragments.ts'
 import { outerOf } from './outer/outer-of.ts'
 import { ruleOf } from './rules/rule-of.ts'
 
+/** Of a model, in parameters. */
+export interface ModelSize {
+  /** Those that rounds move. */
+  readonly parameterCount: number
+  /** Those that replicas carry along, with a value in each of their vectors; absent: none. */
+  readonly frozenCount?: number | undefined
+}
+
 /** What the arithmetic of one round takes of every node that folds it. */
 export interface RoundCost {
   /** Of one processor core, which hears nothing meanwhile. */
@@ -21,8 +29,8 @@ const ns = {
   product: { dense: 3.5, sparse: 6 },
   /** A value of an update times its weight, added. */
   add: { dense: 1.2, sparse: 8 },
-  /** A sign in an inner product of two updates of signs; one decoded, times its weight, added. */
-  signs: { product: 0.013, add: 0.8 },
+  /** A sign in an inner product of two updates of signs; one decoded, times its weight, added; and a block of them in each. */
+  signs: { product: 0.013, add: 0.8, blockInProduct: 12, blockInSum: 40 },
   /** A value times its weight, added without a kernel. */
   addPlainly: 4,
   /** A parameter of a vector that is filled, squared or stepped. */
@@ -36,10 +44,15 @@ const ns = {
 const medianIterations = 8
 
 /**
- * The cost of a round with `members` contributions to a model of `parameterCount`: decoding, the rule, the outer step. Of
+ * The cost of a round with `members` contributions to a model: decoding, the rule, the outer step. Of
  * fragments that are averaged in turn the first is the largest.
  */
-export function roundCost(averaging: AveragingSection, members: number, parameterCount: number): RoundCost {
+export function roundCost(
+  averaging: AveragingSection,
+  members: number,
+  { parameterCount, frozenCount = 0 }: ModelSize,
+): RoundCost {
+  const carried = parameterCount + frozenCount
   const length = fragmentOf(0, averaging.fragments, parameterCount).length
   const kind = averaging.compressor === 'sparse-loco' ? 'sparse' : 'dense'
   const values = kind === 'dense' ? length : Math.ceil((length / maxChunkSize) * averaging.topK)
@@ -48,12 +61,12 @@ export function roundCost(averaging: AveragingSection, members: number, paramete
   const nanoseconds =
     all * ns.decode[averaging.compressor] +
     ruleNs(averaging, kind, members, values, length) +
-    ns.pass * (parameterCount * (1 + vectors) + 2 * length)
+    ns.pass * (carried * (1 + vectors) + 2 * length)
   const contribution = compressorOf(averaging).maxBytes(length)
   const decoded = staysCoded(averaging) ? 0 : values * (kind === 'dense' ? 4 : 8)
   return {
     seconds: nanoseconds / 1e9,
-    bytes: members * (contribution + decoded) + 4 * (parameterCount * (1 + vectors) + 2 * length),
+    bytes: members * (contribution + decoded) + 4 * (carried * (1 + vectors) + 2 * length),
   }
 }
 
@@ -71,8 +84,10 @@ function ruleNs(
   const { rule } = averaging
   const all = members * values
   if (staysCoded(averaging)) {
-    const products = rule === 'mean' ? 0 : (members / 2) * all * ns.signs.product
-    return products + all * ns.signs.add
+    const { product, add, blockInProduct, blockInSum } = ns.signs
+    const perSign = product + blockInProduct / averaging.blockSize
+    const products = rule === 'mean' ? 0 : (members / 2) * all * perSign
+    return products + all * (add + blockInSum / averaging.blockSize)
   }
   const [product, add] = [ns.product[kind], ns.add[kind]]
   switch (rule) {

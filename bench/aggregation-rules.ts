@@ -69,7 +69,7 @@ for (const compressor of given.compressors.split(',')) {
         }))
         averaging.rule.aggregate(updates, parameterCount, state)
       })
-      const expected = roundCost(file.averaging, members, parameterCount).seconds * 1_000
+      const expected = roundCost(file.averaging, members, { parameterCount }).seconds * 1_000
       console.log(
         `${compressor.padEnd(12)} ${`${members}`.padStart(7)} ${rule.padEnd(18)} ${ms.toFixed(1).padStart(9)} ${expected.toFixed(1).padStart(9)}`,
       )

@@ -160,7 +160,9 @@ export class HeadRuns {
       })
     }
     const model = readRunModel(await blockOf(store, spec.programs.training))
-    checkAveraging(spec, { parameterCount: model.movingCount, table: model.table })
+    const { movingCount, table } = model
+    const frozenCount = model.parameterCount - movingCount
+    checkAveraging(spec, { parameterCount: movingCount, frozenCount, table })
     checkRoundTokens(spec, model.tokensPerStep)
     if (spec.init !== null) {
       // A checkpoint that the cluster has need not be this head's.

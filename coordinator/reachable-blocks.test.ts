@@ -44,3 +44,31 @@ test('one that nobody has is not there; without peers nobody is asked', async ()
   expect(await alone.blocks.get(cidOf(theirs))).toBeUndefined()
   expect(alone.asked).toEqual([])
 })
+
+test('few are asked for at a time, each once; beyond that it is refused, and later taken', async () => {
+  const asked: CidText[] = []
+  const answers: ((bytes: Uint8Array) => void)[] = []
+  const own = { get: async () => undefined } as unknown as BlockStore
+  const blocks = reachableBlocks(own, {
+    connectedPeers: () => ['peer'] as WorkerId[],
+    fetchBlock: (_, cid) => {
+      asked.push(cid)
+      return new Promise((resolve) => answers.push(resolve))
+    },
+  })
+  const [first, second, third] = ['1', '2', '3'].map((text) => cidOf(Buffer.from(text))) as [
+    CidText,
+    CidText,
+    CidText,
+  ]
+  const wanted = [blocks.get(first), blocks.get(first), blocks.get(second)]
+  await expect(blocks.get(third)).rejects.toMatchObject({ code: 'BLOCKS_BUSY' })
+  expect(asked).toEqual([first, second])
+  for (const answer of answers) answer(theirs)
+  expect(await Promise.all(wanted)).toEqual([theirs, theirs, theirs])
+  const later = blocks.get(third)
+  await Promise.resolve()
+  await new Promise(setImmediate)
+  answers.at(-1)!(mine)
+  expect(await later).toBe(mine)
+})

@@ -73,7 +73,7 @@ export class HeadReplica {
   ): Promise<Aggregated> {
     const { averaging } = this.#dependencies
     const fetched = await Promise.all(
-      reveals.map(({ worker, reveal }) => this.#fetch(worker, reveal, signal)),
+      reveals.map(({ worker, reveal }) => this.#fetch(round, worker, reveal, signal)),
     )
     const submissions = fetched.filter((result): result is Submission => 'bytes' in result)
     const unavailable = fetched.flatMap((result) => ('code' in result ? [result] : []))
@@ -134,12 +134,14 @@ export class HeadReplica {
   }
 
   async #fetch(
+    round: number,
     worker: WorkerId,
     { contribution, contributionBytes, tokens }: Contribution,
     signal: AbortSignal,
   ): Promise<Submission | { worker: WorkerId; code: string }> {
-    const { compressor } = this.#dependencies.averaging
-    const maxBytes = Math.min(contributionBytes, compressor.maxBytes(this.theta.length))
+    const { averaging } = this.#dependencies
+    const due = averagedPart(round, averaging, this.theta.length).length
+    const maxBytes = Math.min(contributionBytes, averaging.compressor.maxBytes(due))
     const timed = AbortSignal.any([signal, AbortSignal.timeout(this.#dependencies.fetchTimeoutMs)])
     try {
       const bytes = await this.#dependencies.fetch(worker, contribution, maxBytes, timed)

@@ -1,3 +1,4 @@
+import { freshVectors } from '../aggregation/vectors.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { invariant, isMurmurError } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
@@ -83,7 +84,9 @@ export class Auditor {
           sameEngineClass: engine.exact && engineClassOf(worker) === engine.engineClass,
         },
         {
-          ...{ spec, session: session.value, averaging, batches, shards, fetch },
+          // A few replays an epoch: places of their own would be memory that lies idle.
+          averaging: { ...averaging, vectors: freshVectors },
+          ...{ spec, session: session.value, batches, shards, fetch },
           ...{ moments: model.moments, trainedCount: model.trainedCount },
         },
         this.#abort.signal,

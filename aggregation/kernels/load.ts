@@ -15,7 +15,7 @@ export interface KernelStatus {
   readonly reason?: string
 }
 
-/** The kernels of a compiled module: 2 MiB of memory, beside that which vectors are given a place in. */
+/** The kernels of a compiled module: 2.75 MiB of memory, beside that which vectors are given a place in. */
 export function kernelsOf(compiled: WebAssembly.Module): Kernels {
   const modules = new KernelModules(compiled)
   return {

@@ -15,7 +15,9 @@ export function vectorsOfRun(): Vectors {
   let places: Vectors | null = null
   return {
     take: (length) => {
-      places ??= kernelsFor(length)?.placesFor(length, placesOfRun) ?? null
+      const kernels = kernelsFor(length)
+      // Where there is no room now, none is asked for again: that is not cheap.
+      if (kernels !== null) places ??= kernels.placesFor(length, placesOfRun) ?? freshVectors
       return (places ?? freshVectors).take(length)
     },
     release: (vector) => places?.release(vector),

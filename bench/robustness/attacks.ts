@@ -25,8 +25,10 @@ export interface Attack {
 
 /** Just under admission's bound of 8 medians. */
 const loudest = 7.5
-/** Colluders that all sent one vector would be refused as copies: each leaves out this share of the places, at random. */
+/** Colluders that all sent one vector would be refused as copies: each leaves out this share of the places, at random … */
 const disguise = 0.25
+/** … or, where a place cannot be left out (signs), turns this share of them around: enough for bytes that differ. */
+const turned = 0.001
 
 const scaled = (factor: number) => (view: AttackerView) =>
   view.compressor.compress(
@@ -53,9 +55,18 @@ function craft(view: AttackerView, vector: Float32Array, medians: number | null)
   return { bytes, residual: view.own.residual }
 }
 
-function disguised({ seed, round, slot }: AttackerView, vector: Float32Array): Float32Array {
-  const draw = drawsAt(seed, 'simulation', [round, slot])
+function disguised(view: AttackerView, vector: Float32Array): Float32Array {
+  if (view.compressor.name === 'sign') return withTurned(view, vector, turned)
+  const draw = drawsOf(view)
   return vector.map((value) => (draw() < disguise * 2 ** 32 ? 0 : value))
+}
+
+const drawsOf = ({ seed, round, slot }: AttackerView) => drawsAt(seed, 'simulation', [round, slot])
+
+/** A share of the values, at random, negated. */
+function withTurned(view: AttackerView, vector: Float32Array, share: number): Float32Array {
+  const draw = drawsOf(view)
+  return vector.map((value) => (draw() < share * 2 ** 32 ? -value : value))
 }
 
 export const attacks: readonly Attack[] = [
@@ -122,10 +133,11 @@ export const attacks: readonly Attack[] = [
   },
   {
     name: 'noisy-copycat',
-    what: 'the update of an honest member with noise of a tenth of its length, where it is not zero',
+    what: 'the update of an honest member with noise of a tenth of its length, where it is not zero; of signs one in 400 turned around, which is as much',
     trains: 'no',
     send: (view) => {
       const vector = toDense(victimOf(view).update)
+      if (view.compressor.name === 'sign') return craft(view, withTurned(view, vector, 1 / 400), null)
       const noise = gaussian(view).map((value, index) => (vector[index] === 0 ? 0 : value))
       const factor = (0.1 * length(vector)) / length(noise)
       const noisy = vector.map((value, index) => value + factor * noise[index]!)
@@ -151,11 +163,11 @@ function momentsOf({ honest, own }: AttackerView) {
 }
 
 /** Independent standard normal values of this attacker and round, by Box and Muller. */
-function gaussian({ seed, round, slot, own }: AttackerView): Float32Array {
-  const draw = drawsAt(seed, 'simulation', [round, slot])
+function gaussian(view: AttackerView): Float32Array {
+  const draw = drawsOf(view)
   const uniform = () => (draw() + 0.5) / 2 ** 32
   return Float32Array.from(
-    own.delta,
+    view.own.delta,
     () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
   )
 }

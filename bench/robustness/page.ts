@@ -73,7 +73,7 @@ ${markdownTable(
 
 Attackers know everything: the honest updates of the same round, and admission's bounds. In a run they commit before they can see
 any (docs/protocol.md, "Commit and reveal"), so the crafted ones are worse here than there. Colluders who send one vector would be copies of each
-other for admission; so each leaves out a quarter of the places, at random.
+other for admission; so each turns one sign in a thousand around, or, of sparse updates, leaves out a quarter of the places, at random.
 
 ## 2 of 10 attack
 

@@ -25,6 +25,7 @@ const statuses: ReadonlyMap<string, number> = new Map([
   ['BODY_TOO_LONG', 413],
   ['RATE_LIMITED', 429],
   ['TOO_MANY_STREAMS', 503],
+  ['BLOCKS_BUSY', 503],
 ])
 
 /** Faults of the head itself say only that: what broke is in its log. */

@@ -111,7 +111,7 @@ const answersPerRound = 6
 export function planRun(input: PlanInput): Plan {
   const { file, parameterCount, movingCount, table, programMemoryBytes, nodes, tokensPerStep } = input
   const { train, workers, audit } = file
-  checkAveraging(file, { parameterCount: movingCount, table })
+  checkAveraging(file, { parameterCount: movingCount, frozenCount: parameterCount - movingCount, table })
   checkRoundTokens(file, tokensPerStep)
   const feasible = feasibility(file, nodes ?? [], programMemoryBytes)
   const chosen = feasible.kind === 'fits' ? (nodes ?? []).filter(({ id }) => feasible.workers.has(id)) : []
