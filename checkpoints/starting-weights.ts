@@ -31,7 +31,8 @@ export const startingWeights = async (
 export function readStartingFile(file: Uint8Array, table: Table, train: Train): Float32Array {
   if (train.lora === null) return readParameterFile(file, table)
   const own = table.filter(({ role }) => role !== undefined)
-  if (readSafetensors(file).tensors.size !== own.length) return readParameterFile(file, table)
+  if (own.length === 0 || readSafetensors(file).tensors.size !== own.length)
+    return readParameterFile(file, table)
   const start = table.length === own.length ? 0 : own[0]!.offset
   const theta = new Float32Array(countOf(table))
   const places = own.map((parameter) => ({ ...parameter, offset: parameter.offset - start }))

@@ -45,6 +45,8 @@ export function decodingProgramsOf(
   try {
     // A run names its model as it likes: no table is laid out that is larger than the program's.
     if (gptDesignCount(designOf(shape)) > table.count) return null
+    // … nor a mask of its context that is larger than the program, which would hold it.
+    if (4 * shape.context ** 2 > sampling.length) return null
     const adapt = adaptation(shape, lora)
     const single = adapt(modelOf({ ...shape, batch: 1 }))
     if (!sameParameters(single.table, table)) return null

@@ -75,3 +75,24 @@ test('weights that are no factor of a product stay as they are', () => {
   const model = attention((graph, softmax) => graph.node('Mul', [softmax, softmax]))
   expect(attentionGradient(model)).toEqual(model)
 })
+
+test.each([
+  ['another axis', -2, 1],
+  ['a sum that loses its axis', -1, 0],
+])('%s is no row of a softmax, and stays as it is', (_, axis, keepdims) => {
+  const graph = createGraph()
+  const [scores, u, v] = ['s', 'u', 'v'].map((name) => graph.input(name, 'float32', [T, T])) as [
+    Value,
+    Value,
+    Value,
+  ]
+  const softmax = graph.node('Softmax', [scores], { axis: int(-1) })
+  const output = graph.node('MatMul', [softmax, v])
+  const incoming = graph.node('MatMul', [u, graph.node('Transpose', [v], { perm: ints([1, 0]) })])
+  const terms = graph.node('Mul', [incoming, softmax])
+  const sum = graph.node('ReduceSum', [terms, graph.ints([axis])], { keepdims: int(keepdims) })
+  graph.output('o', output)
+  graph.output('y', graph.node('Mul', [softmax, graph.node('Sub', [incoming, sum])]))
+  const model = graph.model(new Map())
+  expect(attentionGradient(model)).toEqual(model)
+})

@@ -27,11 +27,13 @@ interface Index {
   /** Of each product, elementwise or of matrices, by its operator and factors: the first that is written. */
   readonly products: ReadonlyMap<string, string>
   readonly uses: ReadonlyMap<string, number>
+  /** Of each constant that is one whole number. */
+  readonly numbers: ReadonlyMap<string, number>
 }
 
 const keyOf = (opType: string, factors: readonly string[]): string => `${opType} ${factors}`
 
-function indexOf({ nodes, outputs }: OnnxModel): Index {
+function indexOf({ nodes, outputs, initializers }: OnnxModel): Index {
   const products = new Map<string, string>()
   const uses = new Map<string, number>(outputs.map(({ name }) => [name, 1]))
   for (const { opType, inputs, outputs: made } of nodes) {
@@ -40,11 +42,18 @@ function indexOf({ nodes, outputs }: OnnxModel): Index {
     for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1)
   }
   const makers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
-  return { makers, products, uses }
+  const single = initializers.filter(({ type, bytes }) => type === 'int64' && bytes.length === 8)
+  const numbers = new Map(
+    single.map(({ name, bytes }) => [
+      name,
+      Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true)),
+    ]),
+  )
+  return { makers, products, uses, numbers }
 }
 
 /** Of a node softmax ⊙ (incoming − sum), written for a softmax over the last axis: what the sum is of, and what takes its place. */
-function rowSumOf(node: OnnxNode, { makers, products, uses }: Index) {
+function rowSumOf(node: OnnxNode, { makers, products, uses, numbers }: Index) {
   const made = (name: string | undefined, opType: string) => {
     const maker = name === undefined ? undefined : makers.get(name)
     return maker?.opType === opType ? maker : undefined
@@ -63,6 +72,7 @@ function rowSumOf(node: OnnxNode, { makers, products, uses }: Index) {
   const backward = made(product, 'MatMul')
   const turned = made(backward?.inputs[1], 'Transpose')
   if (weights === undefined || backward === undefined || !turnsMatrices(turned)) return undefined
+  if (!isRowSum(sum, turned, numbers)) return undefined
   const output = products.get(keyOf('MatMul', [weights, turned.inputs[0]!]))
   return output === undefined ? undefined : { terms, gradient: backward.inputs[0]!, output }
 }
@@ -70,6 +80,18 @@ function rowSumOf(node: OnnxNode, { makers, products, uses }: Index) {
 function isOverLast({ attributes }: OnnxNode): boolean {
   const axis = attributes.get('axis')
   return axis === undefined || (axis.kind === 'int' && axis.value === -1)
+}
+
+/** A sum over the last axis, which stays as one place, of tensors of the rank of what is turned. */
+function isRowSum(
+  sum: OnnxNode | undefined,
+  turned: OnnxNode,
+  numbers: ReadonlyMap<string, number>,
+): boolean {
+  const [keep, perm] = [sum?.attributes.get('keepdims'), turned.attributes.get('perm')]
+  const axis = numbers.get(sum?.inputs[1] ?? '')
+  const last = perm?.kind === 'ints' ? perm.values.length - 1 : undefined
+  return keep?.kind === 'int' && keep.value === 1 && (axis === -1 || axis === last)
 }
 
 function turnsMatrices(node: OnnxNode | undefined): node is OnnxNode {

@@ -114,6 +114,15 @@ test.each<[string, WrittenModel, string, RegExp]>([
     /calls itself/,
   ],
   ['of 2³⁰ nodes', { functions: doubling, nodes: [call('F29', 'y')] }, 'ONNX_UNSUPPORTED', /100000 nodes/],
+  [
+    'with many defaults, called often',
+    {
+      functions: [{ ...leaky, defaults: Array.from({ length: 2_000 }, (_, at) => float(`a${at}`, at)) }],
+      nodes: Array.from({ length: 60 }, () => call('Leaky', 'y')),
+    },
+    'ONNX_UNSUPPORTED',
+    /100000 nodes and operands/,
+  ],
   ['40 levels deep', { functions: chain, nodes: [call('F39', 'y')] }, 'ONNX_UNSUPPORTED', /32 levels/],
   [
     'that is there twice',

@@ -13,7 +13,8 @@ type Given = ReadonlyMap<string, ForeignAttribute>
 /**
  * A graph without calls: each is replaced by the body of its function (onnx/onnx.proto, FunctionProto), whose values get
  * names of their own. A function goes before an operator of its name.
- * @param maxNodes of the result; calls count too, so that functions which only call others end
+ * @param maxNodes of the result; calls count too, each with its operands and the defaults of its function, so that what is copied
+ * stays within bounds
  * @throws MurmurError ONNX_UNSUPPORTED for operators of other domains that no function explains, and too many nodes or
  * levels; ONNX_MALFORMED for a function that calls itself, a call with too many operands, and a reference to an attribute
  * outside of any function.
@@ -56,6 +57,8 @@ export function inlineFunctions(
     if (node.inputs.length > called.inputs.length || node.outputs.length > called.outputs.length)
       throw malformedOnnx(`node ${shown(node.name)} gives ${shown(called.name)} too many operands`)
     const own = ++calls
+    left -= called.inputs.length + called.outputs.length + called.defaults.size
+    if (left < 0) throw unsupportedOnnx(`it has more than ${maxNodes} nodes and operands of calls`)
     const names = new Map([['', '']])
     called.inputs.forEach((name, index) => {
       names.set(name, node.inputs[index] ?? '')

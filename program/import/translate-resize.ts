@@ -3,13 +3,18 @@ import { maxFoldedElements } from './host-tensor.ts'
 import { asTensor, knownValues, type Operand } from './operand.ts'
 import { intOf, type Translation, textOf } from './translate.ts'
 
-/** Where a place of the output lies in the input, of `size` places, of which `wanted` are made (ONNX, Resize). */
+const f32 = Math.fround
+
+/**
+ * Where a place of the output lies in the input, of `size` places, of which `wanted` are made (ONNX, Resize). In single
+ * precision, as onnxruntime and PyTorch compute it: which place is the nearest hangs on the last bit.
+ */
 const coordinates: ReadonlyMap<string, (at: number, scale: number, size: number, wanted: number) => number> =
   new Map([
-    ['half_pixel', (at, scale) => (at + 0.5) / scale - 0.5],
-    ['pytorch_half_pixel', (at, scale, _, wanted) => (wanted > 1 ? (at + 0.5) / scale - 0.5 : 0)],
-    ['asymmetric', (at, scale) => at / scale],
-    ['align_corners', (at, _, size, wanted) => (wanted === 1 ? 0 : (at * (size - 1)) / (wanted - 1))],
+    ['half_pixel', (at, scale) => f32(f32((at + 0.5) / scale) - 0.5)],
+    ['pytorch_half_pixel', (at, scale, _, wanted) => (wanted > 1 ? f32(f32((at + 0.5) / scale) - 0.5) : 0)],
+    ['asymmetric', (at, scale) => f32(at / scale)],
+    ['align_corners', (at, _, size, wanted) => (wanted === 1 ? 0 : f32(f32(at * (size - 1)) / (wanted - 1)))],
   ])
 
 const nearest: ReadonlyMap<string, (x: number) => number> = new Map([
@@ -65,8 +70,8 @@ export const resize: Translation = (node) => {
   return [
     axes.reduce((made, axis, index) => {
       const size = x.shape[axis]!
-      const wanted = sizes?.[index] ?? Math.floor(size * scales![index]!)
-      const scale = scales?.[index] ?? wanted / size
+      const wanted = sizes?.[index] ?? Math.floor(f32(size * scales![index]!))
+      const scale = scales?.[index] ?? f32(wanted / size)
       if (!(wanted >= 1 && wanted * size <= maxFoldedElements)) throw new Error(`an axis of ${wanted} places`)
       if (wanted === size && scale === 1) return made
       const inside = (place: number) => Math.min(size - 1, Math.max(0, place))

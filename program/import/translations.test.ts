@@ -277,6 +277,8 @@ const cases: Case[] = [
       [1, 2, 2],
       [1, 1, 1.5],
       [1, 0.5, 1],
+      // Just below 7 places in double precision, 7 in single.
+      [1, 1, 7 / 3],
     ].map(
       (scales): Case => [
         `${mode} places at ${where} (${rounding}), ${scales} times`,

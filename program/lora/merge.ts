@@ -1,3 +1,4 @@
+import { invalidModel } from '../invalid-model.ts'
 import { elements } from '../operators/operator.ts'
 import { adapterNames } from './adapter-names.ts'
 
@@ -17,6 +18,7 @@ interface Merged {
 /**
  * The weights of an adapted run as those of the model that it adapted: W + α/r · A·B under W's name, without the factors.
  * Sums in double precision, in the order of the rank, rounded once: a pure function of its arguments.
+ * @throws MurmurError MODEL_INVALID: factors of another rank.
  * @param theta in the order of `table`, which need not be a whole parameter table: names, shapes and places
  */
 export function mergedWeights(
@@ -30,7 +32,13 @@ export function mergedWeights(
     for (const transposed of [false, true]) {
       const { a, b } = adapterNames(name, transposed)
       const [left, right] = [byName.get(transposed ? b : a), byName.get(transposed ? a : b)]
-      if (left !== undefined && right !== undefined) return [left, right]
+      if (left === undefined || right === undefined) continue
+      // The rank is a run's word, the shapes are the file's.
+      if (`${left.shape}` !== `${[shape[0], rank]}` || `${right.shape}` !== `${[rank, shape[1]]}`)
+        throw invalidModel(
+          `the factors of ${name} are [${left.shape}] and [${right.shape}], not of rank ${rank}`,
+        )
+      return [left, right]
     }
     return null
   }
