@@ -58,8 +58,9 @@ Seeds change the clean loss itself by up to 2 %, so figures are compared within 
 
 ${verdict((attack, attackers) => ratio('signs', best, attack, attackers))}
 
-It needs to be told nothing (Krum and the trimmed mean must be told how many are faulty; here ${100 * faulty} %), costs 10 to 20
-means, and leaves nobody's work out. Multi-Krum withstands most attacks better still, but throws away
+It needs to be told nothing (Krum and the trimmed mean must be told how many are faulty; here ${100 * faulty} %), costs 1.3 means
+of signs and 10 to 20 of other updates, and leaves nobody's work out. The trimmed mean and the median do as well with signs, and are useless with
+sparse updates (below). Multi-Krum withstands most attacks as well, but throws away
 ${100 * faulty} % of the work in every round even when all are honest, first that of members whose data is least like the others', and its cost
 grows with the square of their number. Centered clipping does as well; every replica carries one more vector of the model's size for it.
 
@@ -92,11 +93,13 @@ ${signs(1)}
 - The plain mean with error feedback is hurt less than its reputation by attackers as quiet as the honest: they cancel part of a
   step, which the next ones make up for. It is lost to an attacker who is loud within admission's bound.
 - Scaled and copied updates are refused by admission, so for every rule their senders' places are empty. Admission alone is no defence:
-  its bounds are known.
-- Top-k updates of honest members are nearly at right angles, so the shortest is the nearest to all others: Krum alone takes the update of
+  its bounds are known. A copy with one sign in 400 turned around is let in, as signs are not compared with each other: it does a model no harm,
+  and that nobody trained it is for audits to find.
+- Updates of honest members point far apart, so the shortest is the nearest to all others: Krum alone takes the update of
   zeros or the half-length one. Multi-Krum takes them too, among others.
 - A little is enough does no harm at these numbers: its margin is the spread of the honest, and 10 members leave it little.
-- The quiet inner-product manipulation is the worst for multi-Krum and the geometric median at 3 of 10: both trust what is near and short.
+- Inner-product manipulation is the worst for all: the quiet one for multi-Krum, which trusts what is near and short, the loud one at 3 of
+  10 for every other rule.
 
 ## What admission refused
 
