@@ -4,6 +4,7 @@ import type { CidText } from '../protocol/ids.ts'
 import { maxMetadataBlockBytes } from '../protocol/limits.ts'
 import type { BlockStore } from '../protocol/ports.ts'
 import { type CheckpointManifest, decodeCheckpointManifest, vectorBytes } from './manifest.ts'
+import { leafBytes } from './unixfs-file.ts'
 
 /** Gets one block from elsewhere; refuses longer ones than `maxBytes`. */
 export type FetchBlock = (cid: CidText, maxBytes: number, signal: AbortSignal) => Promise<Uint8Array>
@@ -16,8 +17,7 @@ export interface FetchCheckpointOptions {
   readonly signal: AbortSignal
 }
 
-/** The shape of a parameter file's DAG (checkpoints/unixfs-file.ts); a node of 1,024 links is shorter than a leaf. */
-const leafBytes = 1_048_576
+/** Of a parameter file's DAG (checkpoints/unixfs-file.ts); a node of so many is shorter than a leaf. */
 const linksOfNode = 1024
 /** Blocks asked for at once. */
 const parallel = 8
@@ -33,13 +33,15 @@ export async function fetchCheckpointBlocks(
   options: FetchCheckpointOptions,
 ): Promise<CheckpointManifest> {
   const manifest = decodeCheckpointManifest(await obtain(cid, maxMetadataBlockBytes, options))
-  await obtainFile(manifest.tensors, manifest.tensorBytes, options)
-  for (const vector of manifest.vectors) await obtainFile(vector, vectorBytes(manifest), options)
+  const parts = manifest.version === 3 ? 2 : 1
+  await obtainFile(manifest.tensors, blocksOfFile(manifest.tensorBytes, parts), options)
+  const vectorBlocks = blocksOfFile(vectorBytes(manifest), parts)
+  for (const vector of manifest.vectors) await obtainFile(vector, vectorBlocks, options)
   return manifest
 }
 
-async function obtainFile(root: CidText, bytes: number, options: FetchCheckpointOptions): Promise<void> {
-  let budget = blocksOfFile(bytes)
+async function obtainFile(root: CidText, blocks: number, options: FetchCheckpointOptions): Promise<void> {
+  let budget = blocks
   let level: CidText[] = [root]
   while (level.length > 0) {
     budget -= level.length
@@ -54,9 +56,9 @@ async function obtainFile(root: CidText, bytes: number, options: FetchCheckpoint
   }
 }
 
-/** Blocks of a file's DAG, levels of nodes above the leaves included. */
-function blocksOfFile(bytes: number): number {
-  let level = Math.max(1, Math.ceil(bytes / leafBytes))
+/** Most blocks of a file's DAG, levels of nodes above the leaves included; each of its parts begins a leaf. */
+function blocksOfFile(bytes: number, parts: number): number {
+  let level = Math.max(1, Math.ceil(bytes / leafBytes)) + parts - 1
   let blocks = level
   while (level > 1) {
     level = Math.ceil(level / linksOfNode)

@@ -9,7 +9,8 @@ const uint32 = z.int().min(0).max(0xffffffff)
 const count = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 
 const schema = z.strictObject({
-  version: z.literal(2),
+  /** 3: of its files, the part that is frozen begins a leaf of its own (checkpoints/unixfs-file.ts). */
+  version: z.literal([2, 3]),
   /** The run spec. */
   run: contentLink<RunId>(),
   /** The checkpoint before this one. */

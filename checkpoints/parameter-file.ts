@@ -7,12 +7,21 @@ export interface ParameterPlace {
   readonly name: string
   readonly shape: readonly number[]
   readonly offset: number
+  /** `frozen` ones never change, and are behind all others. */
+  readonly role?: string | undefined
 }
 
 /** `format` tells loaders of other libraries which framework's layout the tensors have. */
 const metadata = new Map([['format', 'pt']])
 
-/** The flat parameter vector as a safetensors file; the table covers it without gaps. */
+/** Leading elements of the flat vector that a run may change: all, where nothing is frozen. */
+export const movingCountOf = (table: readonly ParameterPlace[], parameterCount: number): number =>
+  table.find(({ role }) => role === 'frozen')?.offset ?? parameterCount
+
+/**
+ * The flat parameter vector as a safetensors file; the table covers it without gaps. Tensors are in canonical order, but
+ * where some are frozen, in the table's, so that those are the end of the file.
+ */
 export function writeParameterFile(theta: Float32Array, table: readonly ParameterPlace[]): Uint8Array {
   checkTable(table, theta.length)
   const tensors = new Map<string, Tensor>()
@@ -20,7 +29,8 @@ export function writeParameterFile(theta: Float32Array, table: readonly Paramete
     const bytes = floatBytes(theta.subarray(offset, offset + elementsOf(shape)))
     tensors.set(name, { dtype: 'F32', shape, bytes })
   }
-  return writeSafetensors({ tensors, metadata })
+  const isPart = movingCountOf(table, theta.length) < theta.length
+  return writeSafetensors({ tensors, metadata }, isPart ? 'as given' : 'by name')
 }
 
 /**

@@ -30,12 +30,15 @@ const metadataKey = '__metadata__'
 
 /**
  * The canonical bytes: tensors sorted by element size, largest first, then by name in UTF-8 order, as the reference
- * writer does, and metadata by key. The same tensors always give the same bytes.
+ * writer does, or `as given`, which readers take too; metadata by key. The same tensors always give the same bytes.
  */
-export function writeSafetensors({ tensors, metadata }: Safetensors): Uint8Array {
-  const entries = [...tensors].sort(
-    ([nameA, a], [nameB, b]) => sizeOf(b.dtype) - sizeOf(a.dtype) || compareUtf8(nameA, nameB),
-  )
+export function writeSafetensors(
+  { tensors, metadata }: Safetensors,
+  order: 'by name' | 'as given' = 'by name',
+): Uint8Array {
+  const entries = [...tensors]
+  if (order === 'by name')
+    entries.sort(([nameA, a], [nameB, b]) => sizeOf(b.dtype) - sizeOf(a.dtype) || compareUtf8(nameA, nameB))
   const fields: string[] = []
   if (metadata.size > 0) {
     const pairs = [...metadata].sort(([a], [b]) => compareUtf8(a, b))

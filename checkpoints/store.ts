@@ -22,9 +22,14 @@ import {
   encodeCheckpointManifest,
   vectorBytes,
 } from './manifest.ts'
-import { type ParameterPlace, readParameterFile, writeParameterFile } from './parameter-file.ts'
+import {
+  movingCountOf,
+  type ParameterPlace,
+  readParameterFile,
+  writeParameterFile,
+} from './parameter-file.ts'
 import { type PinnedCheckpoint, pinCheckpoint, pinnedCheckpoints } from './pins.ts'
-import { unixfsFileOptions } from './unixfs-file.ts'
+import { parameterFileOptions, splitAtFrozen } from './unixfs-file.ts'
 
 /** What a checkpoint says beside its parameters. */
 export type CheckpointLinks = Pick<
@@ -155,14 +160,18 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   return {
     blocks,
     writeCheckpoint: async (state, table, links) => {
-      const add = async (content: Uint8Array) =>
-        (await files.addBytes(content, unixfsFileOptions)).toString() as CidText
+      const { length } = state.theta
+      const frozenBytes = 4 * (length - movingCountOf(table, length))
+      const add = async (content: Uint8Array) => {
+        const parts = splitAtFrozen(content, frozenBytes)
+        return (await files.addByteStream(parts, parameterFileOptions)).toString() as CidText
+      }
       const file = writeParameterFile(state.theta, table)
       const fileCid = await add(file)
       const vectors: CidText[] = []
       for (const vector of state.vectors) vectors.push(await add(floatBytes(vector)))
       const manifest: CheckpointManifest = {
-        version: 2,
+        version: frozenBytes > 0 ? 3 : 2,
         ...links,
         stateRoot: stateRoot(state),
         vectors,

@@ -3,6 +3,7 @@ import { CID } from 'multiformats/cid'
 import { matchesCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText } from '../protocol/ids.ts'
+import { leafBytes } from './unixfs-file.ts'
 
 /** Gets one block, verified against its CID; refuses longer ones than `maxBytes`. */
 export type FetchBlockByCid = (cid: CidText, maxBytes: number) => Promise<Uint8Array>
@@ -11,8 +12,6 @@ type Blockstore = Parameters<typeof unixfs>[0]['blockstore']
 
 /** Blocks asked for at once; the exporter that reads the file takes this beside its own options. */
 const reading = { offline: false, blockReadConcurrency: 4 }
-/** A leaf of a file; its nodes are shorter (`unixfs-file.ts`). */
-const leafBytes = 1_048_576
 
 export interface StoredFileOptions {
   readonly maxBytes: number

@@ -1,11 +1,15 @@
-import { unixfs } from '@helia/unixfs'
-import type { CID } from 'multiformats/cid'
 import { MurmurError } from '../protocol/errors.ts'
-import { type CidText, cidText } from '../protocol/ids.ts'
+import type { CidText } from '../protocol/ids.ts'
 import { maxStateBlockBytes } from '../protocol/limits.ts'
-import { type ParameterPlace, readParameterFile, writeParameterFile } from './parameter-file.ts'
+import { fileBlocks } from './file-blocks.ts'
+import {
+  movingCountOf,
+  type ParameterPlace,
+  readParameterFile,
+  writeParameterFile,
+} from './parameter-file.ts'
 import { type FetchBlockByCid, storedFile } from './stored-file.ts'
-import { unixfsFileOptions } from './unixfs-file.ts'
+import { parameterFileOptions, splitAtFrozen } from './unixfs-file.ts'
 
 /*
  * Weights that a run starts from: a parameter file like a checkpoint's, as blocks that anyone can fetch. `ipfs cat` of
@@ -17,23 +21,16 @@ export interface WeightsFile {
   readonly blocks: ReadonlyMap<CidText, Uint8Array>
 }
 
-type Blockstore = Parameters<typeof unixfs>[0]['blockstore']
-
 /** The flat vector as the blocks of a parameter file; `theta` is in the order of `table`. */
 export async function writeWeightsFile(
   theta: Float32Array,
   table: readonly ParameterPlace[],
 ): Promise<WeightsFile> {
   const blocks = new Map<CidText, Uint8Array>()
-  const collecting = {
-    put: async (cid: CID, block: Uint8Array) => {
-      blocks.set(cidText(cid.toString()), block)
-      return cid
-    },
-  }
-  const files = unixfs({ blockstore: collecting as unknown as Blockstore })
-  const cid = await files.addBytes(writeParameterFile(theta, table), unixfsFileOptions)
-  return { cid: cidText(cid.toString()), blocks }
+  const frozenBytes = 4 * (theta.length - movingCountOf(table, theta.length))
+  const parts = splitAtFrozen(writeParameterFile(theta, table), frozenBytes)
+  const keep = async (cid: CidText, block: Uint8Array) => void blocks.set(cid, block)
+  return { cid: await fileBlocks(parts, keep, parameterFileOptions), blocks }
 }
 
 /** What a header takes at most for one tensor: its name, its shape and its place. */
