@@ -47,6 +47,7 @@ export interface ExpectedGap {
 export interface GapQuestion {
   readonly task: TaskKind
   readonly split: Split
+  /** Those that rounds move. */
   readonly parameterCount: number
   readonly workers: number
   /** Inner steps of every worker over the whole run. */

@@ -77,6 +77,15 @@ test('for people: nodes, what hinders, what it costs; names from elsewhere canno
   expect(text).toMatch(/it could not start: 1 of 2 workers\n {2}start 1 more/)
 })
 
+test('a run with low-rank factors: what moves is told apart from what is frozen', async () => {
+  const train = { ...tiny.train, lora: { rank: 2, alpha: 4 } }
+  const file = parseRunFile({ ...tiny, train }, 'run.yaml')
+  const text = planText(planRun({ ...planInput(file, await prepareRun(file, 'test')), nodes: null }))
+  const [, all, moving] = /^tiny: ([\d,]+) parameters, of which ([\d,]+) are not frozen\n/.exec(text)!
+  expect([all, moving]).toEqual(['12,208', '512'])
+  expect(text).toMatch(/\n {2}checkpoints +3 of 2 kB, and once 47 kB that are frozen\n/)
+})
+
 test('a real run moved about what its plan says', async () => {
   const train = { optimizer: 'adamw' }
   const averaging = { compressor: 'sparse-loco' }

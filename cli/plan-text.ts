@@ -36,14 +36,14 @@ export function planText(plan: Plan): string {
         : `after every step: ${fewer.toFixed(0)} times the bytes of a round`,
     ],
     ['to synchronous', expectedGapText(plan.expectedGap, plan.workers)],
-    ['checkpoints', `${epochs} of ${bytes(plan.checkpointBytes)}`],
+    ['checkpoints', checkpointsText(plan)],
     ['memory, a worker', bytesText(plan.memoryBytesPerWorker)],
     ['time', plan.time === null ? 'no speed is known' : timeText(plan.time, rounds)],
     ['cost', plan.costWei === null ? 'unpaid' : `${tokens(plan.costWei)} tokens at most: ${epochs} epochs`],
   ]
   const width = Math.max(...rows.map(([title]) => title.length))
   return [
-    `${printable(name)}: ${count(parameterCount)} parameters`,
+    `${printable(name)}: ${count(parameterCount)} parameters${trainedText(plan)}`,
     ...rows.map(([title, text]) => `  ${title.padEnd(width)}  ${text}`),
     ...(plan.nodes.length === 0
       ? []
@@ -53,6 +53,14 @@ export function planText(plan: Plan): string {
       : ['', `it could not start: ${printable(plan.pending.text)}`, `  ${printable(plan.pending.fix)}`]),
     ...(plan.warnings.length === 0 ? [] : ['', ...plan.warnings.map((warning) => `warning: ${warning}`)]),
   ].join('\n')
+}
+
+const trainedText = ({ frozenBytes, movingCount }: Plan): string =>
+  frozenBytes === 0 ? '' : `, of which ${count(movingCount)} are not frozen`
+
+function checkpointsText({ epochs, checkpointBytes, frozenBytes }: Plan): string {
+  const once = frozenBytes === 0 ? '' : `, and once ${bytes(frozenBytes)} that are frozen`
+  return `${epochs} of ${bytes(checkpointBytes)}${once}`
 }
 
 function workersText({ workers, nodes }: Plan): string {

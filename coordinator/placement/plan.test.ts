@@ -107,6 +107,28 @@ test('what would go wrong is said: too few nodes, rounds that cannot end in time
   expect(crawling.warnings).toEqual([expect.stringContaining('timing.trainTimeoutMs (100000)')])
 })
 
+test('of a run with frozen parameters all that rounds move, keep and compare is of the others', () => {
+  const lora = { ...input, parameterCount: 11_006_976, movingCount: 147_456 }
+  const small = { ...input, parameterCount: 147_456, movingCount: 147_456 }
+  const [plan, likeSmall] = [planRun(lora), planRun(small)]
+  expect(plan).toMatchObject({ parameterCount: 11_006_976, movingCount: 147_456 })
+  expect(plan).toMatchObject({ checkpointBytes: 4 * 147_456, frozenBytes: 4 * (11_006_976 - 147_456) })
+  expect(likeSmall).toMatchObject({ checkpointBytes: 4 * 147_456, frozenBytes: 0 })
+  for (const key of ['contributionBytes', 'perWorkerRound', 'perWorker', 'ratioToRingAllReduce'] as const)
+    expect(plan[key], key).toEqual(likeSmall[key])
+  expect(plan.expectedGap).not.toBeNull()
+  expect(plan.expectedGap).toEqual(likeSmall.expectedGap)
+  expect(planRun({ ...lora, movingCount: 200 }).expectedGap).toBeNull()
+})
+
+test('a checkpoint has what replicas carry beside the model', () => {
+  const eager = {
+    ...file,
+    averaging: { ...file.averaging, schedule: 'eager' as const, outer: 'nesterov' as const },
+  }
+  expect(planRun({ ...input, file: eager }).checkpointBytes).toBe(3 * 4 * parameterCount)
+})
+
 test('what averaging costs in loss, where something like it was measured', () => {
   const { expectedGap } = planRun(input)
   expect(expectedGap!.measured).toMatchObject({
@@ -120,7 +142,7 @@ test('what averaging costs in loss, where something like it was measured', () =>
     planRun({ ...input, file: { ...file, workers: { ...file.workers, min: 1 } } }).expectedGap,
   ).toBeNull()
   const apart = { ...file, data: { builtin: 'mnist' as const, split: 'by-label' as const } }
-  const images = { ...input, file: apart, task: 'classification' as const, parameterCount: 9_098 }
+  const images = { ...input, file: apart, task: 'classification' as const, movingCount: 9_098 }
   expect(planRun(images).expectedGap!.measured).toMatchObject({ split: 'by-label', task: 'classification' })
 })
 

@@ -1,4 +1,4 @@
-import { averagingOf, checkAveraging } from '../../aggregation/averaging.ts'
+import { averagingOf, checkAveraging, replicaVectors } from '../../aggregation/averaging.ts'
 import { type ExpectedGap, expectedGap } from '../../aggregation/expected-gap.ts'
 import { gptParameterCount } from '../../program/memory.ts'
 import { defaultModel } from '../../program/model-spec.ts'
@@ -66,6 +66,8 @@ export interface Plan {
   readonly name: string
   readonly task: TaskKind
   readonly parameterCount: number
+  /** Those that are not frozen. */
+  readonly movingCount: number
   /** For how many workers the figures are: those chosen, or `workers.min` where nobody is there to choose from. */
   readonly workers: number
   readonly rounds: number
@@ -81,8 +83,13 @@ export interface Plan {
   readonly ratioToRingAllReduce: number | null
   /** What such averaging cost in loss where it was measured; null where nothing comparable was. */
   readonly expectedGap: ExpectedGap | null
-  /** θ in fp32: what each of `epochs` checkpoints takes on a node's disk, less the header. */
+  /**
+   * In fp32, what moves of θ and of the vectors that replicas carry beside it: what each of `epochs` checkpoints takes on a
+   * node's disk, less the header.
+   */
   readonly checkpointBytes: number
+  /** What is frozen of θ, which all checkpoints share. */
+  readonly frozenBytes: number
   readonly memoryBytesPerWorker: number
   readonly time: PlanTime | null
   readonly costWei: bigint | null
@@ -134,6 +141,7 @@ export function planRun(input: PlanInput): Plan {
     name: file.name,
     task: input.task,
     parameterCount,
+    movingCount,
     workers: members,
     rounds,
     epochs: train.epochs,
@@ -150,7 +158,8 @@ export function planRun(input: PlanInput): Plan {
     ratioToRingAllReduce:
       members < 2 ? null : ringAllReduceBytes(members, movingCount, stepsPerRound / members) / moved,
     expectedGap: gapOf(input, members),
-    checkpointBytes: 4 * parameterCount,
+    checkpointBytes: 4 * movingCount * (1 + replicaVectors(averagingOf(file))),
+    frozenBytes: 4 * (parameterCount - movingCount),
     memoryBytesPerWorker: programMemoryBytes,
     time,
     costWei: input.epochRewardWei === null ? null : input.epochRewardWei * BigInt(train.epochs),
@@ -162,12 +171,15 @@ export function planRun(input: PlanInput): Plan {
   }
 }
 
-function gapOf({ file, parameterCount, task }: PlanInput, workers: number): ExpectedGap | null {
+function gapOf({ file, movingCount, task }: PlanInput, workers: number): ExpectedGap | null {
   const { data, train, averaging } = file
   const { innerSteps, optimizer } = train
   const steps = innerSteps * train.roundsPerEpoch * train.epochs
   const split = data.split ?? 'shuffled'
-  return expectedGap({ task, split, parameterCount, workers, steps, innerSteps, optimizer, averaging })
+  return expectedGap({
+    ...{ task, split, workers, steps, innerSteps, optimizer, averaging },
+    parameterCount: movingCount,
+  })
 }
 
 function wholeRun(
