@@ -12,6 +12,7 @@ import { addFund } from './fund.ts'
 import { addList } from './list.ts'
 import { addLogs } from './logs.ts'
 import { addMetrics } from './metrics.ts'
+import { addModel } from './model.ts'
 import { requireNode } from './node-version.ts'
 import { addPause } from './pause.ts'
 import { addPlan } from './plan.ts'
@@ -50,6 +51,7 @@ addResume(program)
 addDrain(program)
 addStop(program)
 addCheckpoint(program)
+addModel(program)
 addEval(program)
 addSample(program)
 addFund(program)
