@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { unixfs } from '@helia/unixfs'
 import type { CID } from 'multiformats/cid'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { readParameterFile, writeParameterFile } from '../checkpoints/parameter-file.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { storedFile } from '../checkpoints/stored-file.ts'
@@ -193,6 +193,15 @@ test.each<[string, () => Promise<unknown>, object]>([
   ],
 ])('%s is refused', async (_, prepare, error) => {
   await expect(prepare()).rejects.toMatchObject(error)
+})
+
+test('that a mask of −∞ became one of finite numbers is said', async () => {
+  const told = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
+  const file = path.join(fixtures, 'masked-dynamo.onnx')
+  const { model } = await prepareRun(run({ onnx: file }))
+  expect(told.mock.calls).toEqual([[`${file}: "mask" has -1e+30 for -Infinity\n`]])
+  told.mockRestore()
+  expect(model.parameterCount - model.movingCount).toBe(16 * 16)
 })
 
 test('a file of a fixed batch asks for that batch', async () => {

@@ -1,6 +1,7 @@
 import type { FetchBlockByCid } from '../checkpoints/stored-file.ts'
 import { checkProgram } from '../program/check-program.ts'
 import type { LossKind } from '../program/import/chosen-loss.ts'
+import { maskedScore } from '../program/import/masks.ts'
 import { readRunModel } from '../program/run-model.ts'
 import { buildPrograms, type ProgramOptions } from '../program/training-program.ts'
 import type { OnnxModelSection } from '../protocol/model-section.ts'
@@ -34,6 +35,10 @@ export async function prepareImported(
   for (const alias of Object.entries(model.tied)) checkTie(alias, imported.table.parameters)
   for (const node of imported.leftOut)
     process.stderr.write(`${model.onnx}: Dropout (node ${JSON.stringify(node)}) is left out of training\n`)
+  for (const mask of imported.masks)
+    process.stderr.write(
+      `${model.onnx}: ${JSON.stringify(mask)} has ${maskedScore.toPrecision(1)} for -Infinity\n`,
+    )
   const programs = buildPrograms(imported.modelOf, train.batch, options)
   const { task, inputs, logits } = checkProgram(programs.sampling)
   const section = { preset: model.preset, loss: model.loss, tied: model.tied }

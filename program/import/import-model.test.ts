@@ -41,6 +41,8 @@ test.each([
   ['transformer-legacy.onnx', 'language', 4],
   ['transformer-dynamo.onnx', 'language', 4],
   ['transformer-loss.onnx', 'language', 4],
+  ['masked-legacy.onnx', 'language', 4],
+  ['masked-dynamo.onnx', 'language', 4],
   ['resnet-legacy.onnx', 'classification', 6],
   ['resnet-dynamo.onnx', 'classification', 6],
   ['recurrent-legacy.onnx', 'regression', 8],
@@ -54,7 +56,7 @@ test.each([
   const session = await engine.loadTraining(programs.training)
   const { info } = session
   expect(info.task).toBe(task)
-  const zeros = () => new Float32Array(info.parameterCount)
+  const zeros = () => new Float32Array(info.table.movingCount)
   await session.writeState({ params: weights(), optimizer: [zeros(), zeros()], step: 0 })
   const given: readonly Batch[] = batches.map(({ inputs, targets }) => ({
     inputs: tensor(info.inputs, inputs),

@@ -24,6 +24,8 @@ export interface ImportedModel {
   readonly batch: number | null
   /** Operators of training that are left out, each by the name of its node. */
   readonly leftOut: readonly string[]
+  /** Parameters in which a large negative number stands for −∞. */
+  readonly masks: readonly string[]
   /** The file's weights as a flat vector of a table that has these parameters in any order; by default, of `table`. */
   weights(layout?: ParameterTable): Float32Array
   /**
@@ -125,6 +127,7 @@ export function importModel(file: ForeignModel, options: ImportOptions = {}): Im
     table,
     batch: fixed,
     leftOut: live.filter(({ opType }) => opType === 'Dropout').map(({ name }) => name),
+    masks: parameters.masks,
     weights: parameters.weights,
     modelOf: (batch) => {
       assertPositive({ batch })

@@ -1,6 +1,7 @@
 import type { Initializer, Parameter, ParameterTable } from '../parameter-table.ts'
 import { layOut } from '../parameter-table.ts'
 import type { ForeignModel, ForeignNode, ForeignTensor } from './foreign-model.ts'
+import { checkMask, finiteMask } from './masks.ts'
 import { shown, unsupportedOnnx } from './refusal.ts'
 import { withoutGradient } from './translations.ts'
 
@@ -8,6 +9,8 @@ export interface ImportedParameters {
   readonly table: ParameterTable
   /** Name of a value in the file → the parameter that it is. */
   readonly byValue: ReadonlyMap<string, string>
+  /** Those in which a large negative number stands for −∞ (masks.ts). */
+  readonly masks: readonly string[]
   /** The values that the file holds, as a flat vector of a table that has these parameters in any order; zeros of others. */
   weights(layout?: ParameterTable): Float32Array
 }
@@ -18,8 +21,8 @@ const moduleName = /^(?!val_\d+$)[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$/
 /**
  * Finds what is trained: every float initializer from which a gradient leads to an output, under the name that it has
  * in its PyTorch module. Running statistics of BatchNormalization are part of the state but not trained; buffers, where the
- * exporter says which are, are frozen. An exporter that folds a transposition into a weight loses its name: then there
- * is nothing that its values could be given back as.
+ * exporter says which are, are frozen, and so are masks with −∞. An exporter that folds a transposition into a weight
+ * loses its name: then there is nothing that its values could be given back as.
  * @throws MurmurError ONNX_UNSUPPORTED, naming the initializer and what to export differently.
  */
 export function findParameters(model: ForeignModel, live: readonly ForeignNode[]): ImportedParameters {
@@ -28,22 +31,28 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
   )
   const byValue = new Map<string, string>()
   const found: (Omit<Parameter, 'offset'> & { readonly tensor: ForeignTensor })[] = []
-  for (const [value, tensor] of reachedFloats(model, live)) {
+  const masks: string[] = []
+  for (const [value, stored] of reachedFloats(model, live)) {
     const kind = kindOf(model, value, statistics.has(value))
     if (kind === 'constant') continue
-    if (kind === 'unnamed' || !moduleName.test(value)) {
-      if (tensor.shape.reduce((product, size) => product * size, 1) <= 1) continue
-      throw lostName(value, live)
-    }
+    const isNamed = kind !== 'unnamed' && moduleName.test(value)
+    if (!isNamed && stored.shape.reduce((product, size) => product * size, 1) <= 1) continue
+    const values = stored.read().values as Float32Array
+    const isMask = model.kinds.get(value) !== 'parameter' && values.includes(Number.NEGATIVE_INFINITY)
+    if (isMask) checkMask(value, live, model)
+    else if (!isNamed) throw lostName(value, live)
+    // A mask that the exporter folded is one of the program's constants.
+    if (!isNamed) continue
+    if (isMask) masks.push(value)
+    const tensor = isMask ? finiteMask(stored) : stored
     if (tensor.shape.length > 8 || tensor.shape.some((size) => size < 1))
       throw unsupportedOnnx(`parameter ${shown(value)} has the shape [${tensor.shape}]`)
-    const role = kind === 'weight' ? undefined : kind
-    const values = tensor.read().values as Float32Array
+    const role = isMask ? 'frozen' : kind === 'weight' ? undefined : kind
     byValue.set(value, value)
     found.push({
       name: value,
       shape: tensor.shape,
-      init: initializerOf(value, values),
+      init: initializerOf(value, isMask ? (tensor.read().values as Float32Array) : values),
       decay: role === undefined && tensor.shape.length >= 2,
       ...(role === undefined ? {} : { role }),
       tensor,
@@ -56,6 +65,7 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
   return {
     table,
     byValue,
+    masks,
     weights: (layout = table) => {
       const flat = new Float32Array(layout.count)
       for (const { name, offset } of layout.parameters) {

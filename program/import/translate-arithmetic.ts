@@ -1,3 +1,4 @@
+import { invariant } from '../../protocol/errors.ts'
 import { int, ints, type ValueType } from '../operators/operator.ts'
 import { alongAxis } from './along-axis.ts'
 import { castTensor } from './fold-elementwise.ts'
@@ -17,8 +18,9 @@ import { paddedTaps } from './translate-resize.ts'
 const castCodes: Readonly<Record<ValueType, number>> = { float32: 1, int64: 7, bool: 9 }
 
 /** All floats are float32 here, all integers int64: a cast between those does nothing. */
-function castTo({ writer }: Translating, x: Tensor, type: ValueType): Tensor {
+function castTo({ writer }: Translating, x: Tensor, type: Tensor['type']): Tensor {
   if (x.type === type) return x
+  invariant(type !== 'float16', 'a graph that is built holds no float16')
   return isConstant(x) ? castTensor(x, type) : writer.node('Cast', [x], { to: int(castCodes[type]) })
 }
 
@@ -37,7 +39,7 @@ export const castLike: Translation = (node) => [
 export const power: Translation = (node) => {
   const [base, given] = tensorsOf(node)
   if (base === undefined || given === undefined) throw new Error('two inputs are needed')
-  const exponent = isConstant(given) ? castTensor(given, base.type) : given
+  const exponent = isConstant(given) ? castTo(node, given, base.type) : given
   const plain = isConstant(exponent) && exponent.values.length === 1 ? exponent.values[0] : undefined
   const keepsShape = exponent.shape.length <= base.shape.length
   if (!isConstant(base) && keepsShape && plain === 1) return [base]

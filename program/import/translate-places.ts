@@ -148,3 +148,11 @@ export const oneHot: Translation = (node) => {
   )
   return [rows.type === 'int64' ? writer.node('Cast', [made], { to: int(7) }) : made]
 }
+
+/** Programs always have both outputs, a list of one count, and the values sorted, also where any order would do. */
+export const topK: Translation = (node) => {
+  const [count, ...others] = knownValues(node.inputs[1], 'how many values')
+  if (count === undefined || others.length > 0) throw new Error('how many values is not one number')
+  const inputs = [asTensor(node.inputs[0]), node.writer.ints([count])]
+  return node.writer.nodes('TopK', inputs, 2, writtenAttributes(node, 'sorted'))
+}

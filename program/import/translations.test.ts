@@ -61,6 +61,25 @@ const cases: Case[] = [
     18,
   ],
   [
+    'the largest values alone',
+    [{ op: 'TopK', from: ['h', 'k'], to: ['y', 'i'], attributes: [int('axis', 1)] }],
+    [listed('k', [2])],
+  ],
+  [
+    'where the smallest values are, without their values',
+    [
+      { op: 'TopK', from: ['h', 'k'], to: ['v', 'i'], attributes: [int('largest', 0)] },
+      { op: 'GatherElements', from: ['h', 'i'], to: ['g'], attributes: [int('axis', 2)] },
+      { op: 'Relu', from: ['g'], to: ['y'] },
+    ],
+    [listed('k', [3])],
+  ],
+  [
+    'the largest value in whatever order',
+    [{ op: 'TopK', from: ['h', 'k'], to: ['y', 'i'], attributes: [int('sorted', 0)] }],
+    [listed('k', [1])],
+  ],
+  [
     'a split into a sequence',
     [
       { op: 'SplitToSequence', from: ['h', 'n'], to: ['s'], attributes: [int('axis', 2)] },

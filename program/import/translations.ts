@@ -27,7 +27,7 @@ import {
   trilu,
 } from './translate-indexing.ts'
 import { batchNormalization, dropout, layerNormalization } from './translate-layers.ts'
-import { gatherNd, oneHot, scatterElements, scatterNd } from './translate-places.ts'
+import { gatherNd, oneHot, scatterElements, scatterNd, topK } from './translate-places.ts'
 import { gru, lstm, rnn } from './translate-recurrent.ts'
 import { resize } from './translate-resize.ts'
 
@@ -88,6 +88,7 @@ const special: ReadonlyMap<string, Translation> = new Map<string, Translation>([
   ['Size', size],
   ['Split', split],
   ['SplitToSequence', splitToSequence],
+  ['TopK', topK],
   ['Trilu', trilu],
 ])
 

@@ -85,6 +85,18 @@ test.each([
 })
 
 test.each([
+  ['largest', 1, [5, 5, 4, 1], [1, 2, 0, 3]],
+  ['smallest', 0, [1, 4, 5, 5], [3, 0, 1, 2]],
+])('TopK, the %s, and where they are: the first of equals first', async (_, largest, values, places) => {
+  const build = (output: number) => (graph: Graph) => {
+    const x = graph.floats([4, 5, 5, 1], [4, 1])
+    return graph.nodes('TopK', [x, graph.ints([4])], 2, { axis: int(0), largest: int(largest) })[output]!
+  }
+  expect(await computed(build(0))).toEqual(values)
+  expect(await computed(build(1))).toEqual(places)
+})
+
+test.each([
   [0, [1, 0, 0, 0, 1, 1]],
   [-1, [1, 0, 0, 1, 0, 1]],
 ])('OneHot along axis %s; a negative index counts from the end', async (axis, wanted) => {

@@ -8,14 +8,14 @@ import {
   require,
   unbroadcast,
   type Value,
-  type ValueType,
 } from './operator.ts'
 
 /** Codes of ONNX's TensorProto.DataType. */
-const castTargets: ReadonlyMap<number, ValueType> = new Map([
+const castTargets: ReadonlyMap<number, Value['type']> = new Map([
   [1, 'float32'],
   [7, 'int64'],
   [9, 'bool'],
+  [10, 'float16'],
 ])
 
 /** 1 where true, 0 where false. */
@@ -52,14 +52,18 @@ export const not: Operator = {
   },
 }
 
-/** Only a Cast of floats to floats hands a gradient on. */
+/** Only a Cast of floats to floats hands a gradient on. float16 comes of float32 alone, and goes back to it. */
 export const cast: Operator = {
+  takesHalf: true,
   infer({ inputs, attributes }) {
     onlyAttributes(attributes, 'to')
     const type = castTargets.get(intAttribute(attributes, 'to', 0))
     require(inputs.length === 1, 'one input is needed')
-    require(type !== undefined, 'only casts to float32, int64 and bool are supported')
-    return [{ type, shape: inputs[0]!.shape }]
+    require(type !== undefined, 'only casts to float32, int64, bool and float16 are supported')
+    const { type: given, shape } = inputs[0]!
+    require(type !== 'float16' || given === 'float32', 'only float32 is cast to float16')
+    require(given !== 'float16' || type === 'float32', 'float16 is cast to float32 only')
+    return [{ type, shape }]
   },
   gradient: ({ gradients }) => [gradients[0]],
 }

@@ -39,6 +39,7 @@ import {
   reduceSum,
 } from './reductions.ts'
 import { logSoftmax, softmax } from './softmax.ts'
+import { topK } from './top-k.ts'
 
 /** Every operator that a program may use: the allow-list is exactly what is understood here. */
 export const operators: ReadonlyMap<string, Operator> = new Map([
@@ -107,6 +108,7 @@ export const operators: ReadonlyMap<string, Operator> = new Map([
   ['Sub', subtract],
   ['Tanh', tanh],
   ['Tile', tile],
+  ['TopK', topK],
   ['Transpose', transpose],
   ['Unsqueeze', unsqueeze],
   ['Where', where],

@@ -32,6 +32,17 @@ const alongAxis =
   }
 
 export const reductionCases: GradientCases = {
+  TopK: (sampler) => {
+    const shape = sampler.shape(1, 3)
+    const axis = sampler.int(-shape.length, shape.length - 1)
+    const k = sampler.int(1, shape.at(axis)!)
+    const attributes = { axis: int(axis), largest: int(sampler.int(0, 1)) }
+    return {
+      shapes: [shape],
+      build: (graph, [x]) => graph.nodes('TopK', [x!, graph.ints([k])], 2, attributes)[0]!,
+      range: 'distinct',
+    }
+  },
   ReduceSum: reduction('ReduceSum'),
   'ReduceSum of everything': (sampler) => ({
     shapes: [sampler.shape(0, 3)],

@@ -25,6 +25,17 @@ const argMax: Rule = (node) => {
   )
 }
 
+const topK: Rule = (node) => {
+  const { tf, x } = node
+  const [axis, k] = [axisOf(node, -1), node.ints(1)![0]!]
+  const largest = intOf(node, 'largest', 1) === 1
+  const last = x[0]!.rank - 1
+  const order = x[0]!.shape.map((_, at) => (at === axis ? last : at === last ? axis : at))
+  const turn = (value: Tensor) => (axis === last ? value : tf.transpose(value, order))
+  const { values, indices } = tf.topk(largest ? turn(x[0]!) : tf.neg(turn(x[0]!)), k)
+  return [turn(largest ? values : tf.neg(values)), turn(indices)]
+}
+
 const cumulativeSum: Rule = (node) => {
   const axis = resolve(node.ints(1)![0]!, node.x[0]!.rank)
   return node.tf.cumsum(node.x[0]!, axis, intOf(node, 'exclusive', 0) === 1, intOf(node, 'reverse', 0) === 1)
@@ -58,4 +69,5 @@ export const reductionRules: readonly (readonly [string, Rule])[] = [
   ['ReduceMin', reduction((tf, x, axes, keep) => tf.min(x, axes, keep))],
   ['ReduceSum', reduction((tf, x, axes, keep) => tf.sum(x, axes, keep))],
   ['Softmax', alongAxis((tf, x) => tf.softmax(x))],
+  ['TopK', topK],
 ]
