@@ -15,9 +15,9 @@ const cnn: ModelSpec = {
 }
 
 /** Two steps of SGD: what moves the parameters is the gradient. */
-async function trained(spec: ModelSpec, accumulate: number) {
+async function trained(spec: ModelSpec, accumulate: number, compute: 'f32' | 'f16' = 'f32') {
   const { training, table } = buildTrainingProgram(spec, {
-    ...{ accumulate, innerOptimizer: 'sgd' as const },
+    ...{ accumulate, compute, innerOptimizer: 'sgd' as const },
     optimizer: { momentum: 0, clipNorm: 1e6 },
   })
   const session = await ortCpuEngine().loadTraining(training)
@@ -88,4 +88,15 @@ test('more parts than a program has room for are refused before they are built, 
   expect(() => buildTrainingProgram({ ...gpt, batch: 4096 }, { accumulate: 4096 })).toThrow(
     expect.objectContaining({ code: 'MODEL_INVALID', message: expect.stringMatching(/at most \d+ parts/) }),
   )
+})
+
+test('the scale that a loss has for float16 is taken back from its gradient', async () => {
+  const whole = await trained(cnn, 1)
+  for (const parts of [1, 2]) {
+    const { results } = await trained(cnn, parts, 'f16')
+    for (const [step, { lossNats, gradNorm }] of results.entries()) {
+      expect(lossNats / whole.results[step]!.lossNats).toBeCloseTo(1, 2)
+      expect(gradNorm / whole.results[step]!.gradNorm).toBeCloseTo(1, 2)
+    }
+  }
 })

@@ -23,18 +23,25 @@ export interface BatchGradient {
 
 type Statistics = ReadonlyMap<string, Value>
 
+interface BatchGradientOptions {
+  /** Parts of equal size that the batch is taken in. */
+  readonly parts: number
+  /** Whether blocks are run again in the backward pass instead of being kept for it. */
+  readonly recompute: boolean
+  /** What the loss is multiplied by on the way back; the gradient is divided by it. */
+  readonly lossScale: number
+}
+
 /**
- * Appends loss and gradient of a batch that is taken in `parts` parts of equal size, one after the other: what the
- * forward pass keeps for the backward pass is then that of one part. Loss, gradient and statistics are means over them.
+ * Appends loss and gradient of a batch that is taken in parts, one after the other: what the forward pass keeps for the
+ * backward pass is then that of one part. Loss, gradient and statistics are means over them.
  * @param part the model of one part's rows
- * @param recompute whether blocks are run again in the backward pass instead of being kept for it
  */
 export function appendBatchGradient(
   graph: Graph,
   part: Model,
   table: ParameterTable,
-  parts: number,
-  recompute: boolean,
+  { parts, recompute, lossScale }: BatchGradientOptions,
 ): BatchGradient {
   const { params, parameter } = appendParameters(graph, table)
   const inputs = appendInput(graph, 'inputs', wholeOf(part.inputs, parts))
@@ -43,6 +50,8 @@ export function appendBatchGradient(
   const statistics: Statistics[] = []
   const rowsOf = (batch: Value, rows: number, index: number) =>
     parts === 1 ? batch : rowsFrom(graph, batch, index * rows, rows)
+  const scaled = (value: Value, by: number) =>
+    by === 1 ? value : graph.node('Mul', [value, graph.scalar(by)])
   const losses = runningSum(graph)
   const gradient = runningSum(graph)
   let logitsShape: readonly number[] = []
@@ -52,14 +61,14 @@ export function appendBatchGradient(
     const pass = part.trainingLogits?.(graph, given, parameter)
     const logits = pass?.logits ?? part.logits(graph, given, parameter)
     const loss = part.loss(graph, logits, wanted)
-    const pieces = gradients(graph, loss, values, recompute ? { given, logits } : null)
+    const pieces = gradients(graph, scaled(loss, lossScale), values, recompute ? { given, logits } : null)
     gradient.add(flatGradient(graph, pieces, table))
     losses.add(loss)
     statistics.push(pass?.statistics ?? new Map())
     logitsShape = wholeOf(logits, parts).shape
     refuseMany(graph.nodesSoFar.length, index + 1, parts)
   }
-  const mean = (total: Value) => (parts === 1 ? total : graph.node('Mul', [total, graph.scalar(1 / parts)]))
+  const mean = (total: Value) => scaled(total, 1 / parts)
   const untrained = table.parameters
     .filter(({ role }) => role === 'statistic')
     .map(({ name, shape }) => {
@@ -76,7 +85,7 @@ export function appendBatchGradient(
   return {
     params: frozen ? piece(0, movingCount) : params,
     loss: mean(losses.total()),
-    gradient: mean(gradient.total()),
+    gradient: scaled(gradient.total(), 1 / parts / lossScale),
     untrained,
     logitsShape,
   }

@@ -3,7 +3,7 @@ import { maxProgramBytes } from '../protocol/limits.ts'
 import { inferNode, invalidProgram } from './graph.ts'
 import { decodeModel } from './onnx/decode-model.ts'
 import { bytesPerElement, type OnnxModel, type OnnxTensor } from './onnx/model-proto.ts'
-import { elements, type Value, type ValueType } from './operators/operator.ts'
+import { elements, type Value } from './operators/operator.ts'
 import { operators } from './operators/table.ts'
 import { type ProgramInfo, parseInfo } from './program-info.ts'
 import { checkInterface } from './program-interface.ts'
@@ -30,6 +30,8 @@ export interface CheckedProgram extends ProgramInfo {
   readonly nodes: number
   /** Upper bound on what its tensors take at the worst moment of a step. */
   readonly peakBytes: number
+  /** f16 where any of its products are taken in it, which not every engine can. */
+  readonly compute: 'f32' | 'f16'
 }
 
 /**
@@ -54,7 +56,8 @@ export function checkProgram(
   const values = sourceValues(model, limits)
   const peakBytes = inferAll(model, values, limits)
   checkInterface(model, values, info)
-  return { ...info, nodes: model.nodes.length, peakBytes }
+  const compute = [...values.values()].some(({ type }) => type === 'float16') ? 'f16' : 'f32'
+  return { ...info, nodes: model.nodes.length, peakBytes, compute }
 }
 
 function sourceValues(model: OnnxModel, limits: ProgramLimits): Map<string, Value> {
@@ -69,7 +72,8 @@ function sourceValues(model: OnnxModel, limits: ProgramLimits): Map<string, Valu
   return values
 }
 
-function constantValue({ name, type, shape, bytes }: OnnxTensor): Value {
+/** What shape rules know of a constant: of integers, their values. */
+export function constantValue({ name, type, shape, bytes }: OnnxTensor): Value {
   if (bytes.length !== elements(shape) * bytesPerElement[type])
     throw invalidProgram(`constant ${name} has the wrong size`)
   if (type !== 'int64') return { name, type, shape }
@@ -130,7 +134,7 @@ function inferAll(model: OnnxModel, values: Map<string, Value>, limits: ProgramL
 
 type Sized = Omit<Value, 'name'>
 
-const bytesPerValue: Readonly<Record<ValueType, number>> = { ...bytesPerElement, bool: 1 }
+const bytesPerValue: Readonly<Record<Value['type'], number>> = { ...bytesPerElement, float16: 2, bool: 1 }
 const sizeOf = ({ type, shape }: Sized): number => elements(shape) * bytesPerValue[type]
 
 function checkSize(name: string, tensor: Sized, { maxTensorBytes }: ProgramLimits): void {

@@ -120,7 +120,7 @@ export function createGraph(): Graph {
     output(name, value) {
       const made = makers.has(value.name) && !outputs.has(value.name)
       const { type, shape } = value
-      invariant(type !== 'bool', 'truth values are not given out')
+      invariant(type !== 'bool' && type !== 'float16', `${type} is not given out`)
       const own = made ? value : append('Identity', [value], 1)[0]!
       outputs.set(own.name, { name, type, shape })
     },
@@ -152,6 +152,8 @@ export function inferNode(
   if (operator === undefined)
     throw invalidProgram(`node ${name}: operator ${opType} is not on the allow-list`)
   return withOutputs(name, opType, outputCount, () => {
+    require(operator.takesHalf ||
+      inputs.every(({ type }) => type !== 'float16'), 'float16 is for casts and products')
     const shapes = operator.infer({ inputs, attributes, outputCount })
     for (const { shape } of shapes)
       require(shape.length <= maxRank, `${shape.length} axes, at most ${maxRank}`)

@@ -81,3 +81,17 @@ test.each([
   expect(memory.totalBytes).toBeGreaterThan(alive)
   expect(memory.totalBytes).toBeLessThan(alive * 3)
 })
+
+test.each([
+  ['a long context', { context: 512 }, {}],
+  ['many heads', { heads: 16, context: 128 }, {}],
+  ['GPT-2 in parts', { style: 'gpt2', batch: 64 }, { accumulate: 4 }],
+  ['a deep model, computed twice', { layers: 12 }, { recompute: true }],
+] as const)('and what products in float16 are cast to: %s', (_, change, options) => {
+  const spec = { ...base, ...change }
+  const { training, memory, table } = buildTrainingProgram(spec, { ...options, compute: 'f16' })
+  assert(memory !== null)
+  const alive = checkProgram(training).peakBytes + 4 * (table.count + 2 * table.movingCount)
+  expect(memory.totalBytes).toBeGreaterThan(alive)
+  expect(memory.totalBytes).toBeLessThan(alive * 3)
+})

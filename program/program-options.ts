@@ -3,10 +3,10 @@ import type { ProgramOptions } from './training-program.ts'
 
 /** What of a run's train section its programs are built with. */
 export function programOptions(train: TrainSection): ProgramOptions {
-  const { optimizer, accumulate, freeze, lora, recompute, ...constants } = train
+  const { optimizer, accumulate, freeze, lora, recompute, compute, ...constants } = train
   const { momentum, nesterov, beta1, beta2, weightDecay, clipNorm } = constants
   return {
-    ...{ innerOptimizer: optimizer, accumulate, freeze, lora, recompute },
+    ...{ innerOptimizer: optimizer, accumulate, freeze, lora, recompute, compute },
     optimizer: { momentum, nesterov, beta1, beta2, weightDecay, clipNorm },
   }
 }

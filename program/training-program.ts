@@ -1,7 +1,10 @@
+import type { TrainSection } from '../protocol/run-spec.ts'
 import { appendBatchGradient, withUntrained } from './batch-gradient.ts'
 import { frozen } from './frozen.ts'
 import { fuse } from './fuse/fuse.ts'
 import { createGraph, type Graph } from './graph.ts'
+import { halfProducts } from './half/half-products.ts'
+import { lossScale } from './half/loss-scale.ts'
 import { assertDivides, invalidModel } from './invalid-model.ts'
 import { adaptersOf, type LoraOptions } from './lora/adapters.ts'
 import { adapted } from './lora/lora.ts'
@@ -21,6 +24,8 @@ import { encodeInfo, type ProgramInfo, type ProgramKind } from './program-info.t
 import { appendInput, appendParameters } from './program-inputs.ts'
 import { withUsedNodes } from './recompute/used-nodes.ts'
 
+type Compute = TrainSection['compute']
+
 export interface ProgramOptions {
   /** What takes the inner steps; AdamW by default. */
   readonly innerOptimizer?: InnerOptimizer
@@ -34,6 +39,8 @@ export interface ProgramOptions {
   readonly lora?: LoraOptions | null
   /** Runs each block again in the backward pass, instead of keeping what it computed. */
   readonly recompute?: boolean
+  /** What the training program's products are taken in (half/). Evaluation and sampling stay in float32. */
+  readonly compute?: Compute
   /** What a worker may use for one replica; a model that needs more is refused before anything is built. */
   readonly maxMemoryBytes?: number
 }
@@ -70,7 +77,7 @@ export function buildPrograms(
   batch: number,
   options: ProgramOptions = {},
 ): TrainingProgram {
-  const { accumulate = 1, recompute = false } = options
+  const { accumulate = 1, recompute = false, compute = 'f32' } = options
   const { part, adapt, optimizer, memory, table } = prepare(modelOf, batch, options)
   const model = adapt(modelOf(batch))
   const training = encode(
@@ -78,18 +85,15 @@ export function buildPrograms(
     model,
     table,
     (graph) => {
-      const { params, loss, gradient, untrained, logitsShape } = appendBatchGradient(
-        graph,
-        part,
-        table,
-        accumulate,
-        recompute,
-      )
+      const { params, loss, gradient, untrained, logitsShape } = appendBatchGradient(graph, part, table, {
+        ...{ parts: accumulate, recompute },
+        lossScale: compute === 'f16' ? lossScale(part.tokensPerStep) : 1,
+      })
       graph.output('loss', loss)
       optimizer.append(withUntrained(graph, untrained, table), params, gradient, movingPart(table))
       return logitsShape
     },
-    optimizer,
+    { optimizer, compute },
   )
   const evaluation = encode('evaluation', model, table, (graph) => {
     const { loss, logits, targets } = appendLoss(graph, model, table)
@@ -173,7 +177,7 @@ function encode(
   { task, inputs, targets, tokensPerStep }: Model,
   table: ParameterTable,
   append: (graph: Graph) => readonly number[],
-  optimizer?: Optimizer,
+  { optimizer, compute }: { readonly optimizer?: Optimizer; readonly compute?: Compute } = {},
 ): Uint8Array {
   const graph = createGraph()
   const logits = append(graph)
@@ -183,7 +187,8 @@ function encode(
     optimizerSlots: optimizer?.slots ?? [],
     betas: optimizer?.betas ?? [],
   }
-  return encodeModel(fuse(withUsedNodes(graph.model(encodeInfo(info)))))
+  const fused = fuse(withUsedNodes(graph.model(encodeInfo(info))))
+  return encodeModel(compute === 'f16' ? halfProducts(fused) : fused)
 }
 
 /** Loss and logits of the whole batch at once. */

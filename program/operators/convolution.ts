@@ -6,6 +6,7 @@ import {
   int,
   ints,
   intsAttribute,
+  isReal,
   type Operator,
   onlyAttributes,
   require,
@@ -32,17 +33,16 @@ import {
 const names = ['dilations', 'group', 'kernel_shape', 'pads', 'strides'] as const
 
 function checkInputs({ inputs }: Pick<Inference, 'inputs'>): readonly [Value, Value] {
-  const [x, w] = inputs
-  require(x?.type === 'float32' &&
-    w?.type === 'float32' &&
-    inputs.length <= 3, 'float32 input, weight and bias are needed')
+  const [x, w, bias] = inputs
+  require(x !== undefined && w !== undefined && inputs.length <= 3, 'input, weight and bias are needed')
+  require(isReal(x.type) && w.type === x.type, 'inputs must be float32, or all float16')
+  require(bias === undefined || bias.type === x.type, `a bias is not of ${x.type}`)
   require(x.shape.length === w.shape.length, `weight [${w.shape}] does not fit [${x.shape}]`)
   return [x, w]
 }
 
 function checkBias(bias: Value | undefined, channels: number): void {
-  require(bias === undefined ||
-    (bias.type === 'float32' && sameShape(bias.shape, [channels])), `the bias is not [${channels}]`)
+  require(bias === undefined || sameShape(bias.shape, [channels]), `the bias is not [${channels}]`)
 }
 
 /** [N, G·C, …] → [C, G·N, …]: images take the channels' place, group by group. */
@@ -122,6 +122,7 @@ function convolutionOf(node: Pick<Differentiation, 'inputs'> & Pick<Inference, '
 
 /** Cross-correlation of x [N, C, …] with w [M, C/G, kernel]. */
 export const convolution: Operator = {
+  takesHalf: true,
   infer({ inputs, attributes }) {
     onlyAttributes(attributes, ...names)
     const { x, w, groups, windows } = convolutionOf({ inputs, attributes })
@@ -129,7 +130,7 @@ export const convolution: Operator = {
     require(channels * groups === x.shape[1] &&
       M % groups === 0, `weight [${w.shape}] does not fit [${x.shape}]`)
     checkBias(inputs[2], M)
-    return [{ type: 'float32', shape: [x.shape[0]!, M, ...windowCounts(windows, spatialOf(x.shape))] }]
+    return [{ type: x.type, shape: [x.shape[0]!, M, ...windowCounts(windows, spatialOf(x.shape))] }]
   },
   gradient({ graph, node, inputs, gradients, wanted }) {
     const { x, w, groups, windows } = convolutionOf({ inputs, attributes: node.attributes })
@@ -153,6 +154,7 @@ export const convolution: Operator = {
 
 /** The adjoint of a convolution from M to C channels: x [N, C, …], w [C, M/G, kernel]. */
 export const transposedConvolution: Operator = {
+  takesHalf: true,
   infer({ inputs, attributes }) {
     onlyAttributes(attributes, ...names, 'output_padding')
     const { x, w, groups, windows } = convolutionOf({ inputs, attributes })
@@ -168,7 +170,7 @@ export const transposedConvolution: Operator = {
       return (size - 1) * strides[axis]! + more[axis]! + extent(windows, axis) - before[axis]! - after[axis]!
     })
     require(sizes.every((size) => size >= 1), `nothing is left of [${x.shape}]`)
-    return [{ type: 'float32', shape: [x.shape[0]!, channels * groups, ...sizes] }]
+    return [{ type: x.type, shape: [x.shape[0]!, channels * groups, ...sizes] }]
   },
   gradient({ graph, node, inputs, gradients, wanted }) {
     const { w, groups, windows } = convolutionOf({ inputs, attributes: node.attributes })

@@ -6,7 +6,8 @@ export type ValueType = ElementType | 'bool'
 /** A tensor of a graph: its shape and type are known when the graph is built. */
 export interface Value {
   readonly name: string
-  readonly type: ValueType
+  /** float16 lives only between casts and products (`../half/`). */
+  readonly type: ValueType | 'float16'
   readonly shape: readonly number[]
   /** The values of a small int64 constant (shapes, axes, bounds): some operators' shapes depend on them. */
   readonly ints?: readonly number[]
@@ -61,6 +62,8 @@ export interface Operator {
   readonly infer: (node: Inference) => readonly Omit<Value, 'name'>[]
   /** Its vector-Jacobian product: ∂loss/∂input of each input. Without one, it cannot stand on the way to a parameter. */
   readonly gradient?: (node: Differentiation) => readonly (Value | undefined)[]
+  /** Whether float16 may go in: all of its real inputs are then float16, and so is what it gives, a cast's aside. */
+  readonly takesHalf?: true
   /** Upper bound on the bytes that engines take while it runs, beside its inputs and outputs. None: nothing of their order. */
   readonly workspaceBytes?: (node: Inference) => number
 }
@@ -78,6 +81,10 @@ export const elements = (shape: readonly number[]): number =>
 
 export const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
   a.length === b.length && a.every((size, axis) => size === b[axis])
+
+/** What a product takes: its inputs are of one real type. */
+export const isReal = (type: Value['type'] | undefined): type is 'float32' | 'float16' =>
+  type === 'float32' || type === 'float16'
 
 export function require(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(message)

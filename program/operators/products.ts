@@ -7,6 +7,7 @@ import {
   int,
   intAttribute,
   ints,
+  isReal,
   type Operator,
   onlyAttributes,
   require,
@@ -26,18 +27,18 @@ function swapLastTwo(graph: GraphWriter, value: Value): Value {
 
 /** Batched product over the last two axes. The transposes of its gradient are fused into the product by the engine. */
 export const matMul: Operator = {
+  takesHalf: true,
   infer({ inputs }) {
     const [a, b] = inputs
-    require(a?.type === 'float32' &&
-      b?.type === 'float32' &&
-      inputs.length === 2, 'two float32 inputs are needed')
+    require(a !== undefined && b !== undefined && inputs.length === 2, 'two inputs are needed')
+    require(isReal(a.type) && b.type === a.type, 'inputs must be float32, or both float16')
     require(a.shape.length >= 1 && b.shape.length >= 1, 'inputs must be at least vectors')
     const [left, right] = [asRow(a.shape), asColumn(b.shape)]
     require(left.at(-1) === right.at(-2), `inner sizes differ: [${a.shape}] · [${b.shape}]`)
     const outer = broadcast(left.slice(0, -2), right.slice(0, -2))
     const rows = a.shape.length > 1 ? [left.at(-2)!] : []
     const columns = b.shape.length > 1 ? [right.at(-1)!] : []
-    return [{ type: 'float32', shape: [...outer, ...rows, ...columns] }]
+    return [{ type: a.type, shape: [...outer, ...rows, ...columns] }]
   },
   gradient(node) {
     const [left, right] = [node.inputs[0]!.shape, node.inputs[1]!.shape]
@@ -84,9 +85,11 @@ const flags = (transA: boolean, transB: boolean) => ({
 
 /** α·A′B′ + β·C with A′ = A or Aᵀ. */
 export const gemm: Operator = {
+  takesHalf: true,
   infer({ inputs, attributes }) {
     const [a, b, c] = inputs
-    require(a?.type === 'float32' && b?.type === 'float32' && inputs.length <= 3, 'float32 inputs are needed')
+    require(a !== undefined && b !== undefined && inputs.length <= 3, 'two or three inputs are needed')
+    require(isReal(a.type) && b.type === a.type, 'inputs must be float32, or all float16')
     require(a.shape.length === 2 && b.shape.length === 2, 'inputs must be matrices')
     onlyAttributes(attributes, 'alpha', 'beta', 'transA', 'transB')
     for (const name of ['alpha', 'beta']) floatAttribute(attributes, name, 1)
@@ -97,8 +100,8 @@ export const gemm: Operator = {
     require(innerA === innerB, `inner sizes differ: ${innerA} and ${innerB}`)
     const shape = [rows, columns]
     require(c === undefined ||
-      (c.type === 'float32' && sameShape(broadcast(c.shape, shape), shape)), 'C does not fit')
-    return [{ type: 'float32', shape }]
+      (c.type === a.type && sameShape(broadcast(c.shape, shape), shape)), 'C does not fit')
+    return [{ type: a.type, shape }]
   },
   gradient({ graph, node, inputs, gradients, wanted }: Differentiation) {
     const [a, b, c] = [inputs[0]!, inputs[1]!, inputs[2]]

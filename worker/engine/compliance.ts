@@ -16,7 +16,7 @@ export interface Promises {
   readonly tolerance: number
 }
 
-const presets = {
+export const presets = {
   gpt: { preset: 'gpt', layers: 1, width: 16, heads: 2, context: 8, batch: 4 },
   mlp: { preset: 'mlp', features: 16, hidden: [24], classes: 5, batch: 8 },
   cnn: { preset: 'cnn', channels: 1, height: 8, width: 8, filters: [4, 6], classes: 5, batch: 8 },
@@ -29,10 +29,10 @@ const programOf = (spec: ModelSpec): TrainingProgram => {
   return built
 }
 
-const learningRate = 3e-3
+export const learningRate = 3e-3
 
 /** Rows that repeat after four steps, so that there is something to learn. */
-function batchOf({ info }: Pick<TrainingSession, 'info'>, step: number): Batch {
+export function batchOf({ info }: Pick<TrainingSession, 'info'>, step: number): Batch {
   const draw = drawsAt(1, 'batch', [0, step % 4])
   const { inputs, targets, logits } = info
   const count = (shape: readonly number[]) => shape.reduce((product, size) => product * size, 1)
@@ -46,7 +46,7 @@ function batchOf({ info }: Pick<TrainingSession, 'info'>, step: number): Batch {
   }
 }
 
-function freshState({ table }: Pick<TrainingProgram, 'table'>): TrainState {
+export function freshState({ table }: Pick<TrainingProgram, 'table'>): TrainState {
   const zeros = () => new Float32Array(table.count)
   return { params: initialWeights(table, 1), optimizer: [zeros(), zeros()], step: 0 }
 }
@@ -57,13 +57,20 @@ export const fingerprint = ({ params, optimizer, step }: TrainState): string =>
     ' ',
   )
 
-async function opened(engine: Engine, spec: ModelSpec) {
-  const session = await engine.loadTraining(programOf(spec).training)
+async function opened(engine: Engine, spec: ModelSpec, program = programOf(spec).training) {
+  const session = await engine.loadTraining(program)
   return { ...session, [Symbol.asyncDispose]: () => session.close() }
 }
 
-export async function trained(engine: Engine, spec: ModelSpec, steps: number, from?: TrainState) {
-  await using session = await opened(engine, spec)
+/** @param program in place of the model's own, over the same table */
+export async function trained(
+  engine: Engine,
+  spec: ModelSpec,
+  steps: number,
+  from?: TrainState,
+  program?: Uint8Array,
+) {
+  await using session = await opened(engine, spec, program)
   const start = from ?? freshState(programOf(spec))
   await session.writeState(start)
   const losses: number[] = []
@@ -73,7 +80,7 @@ export async function trained(engine: Engine, spec: ModelSpec, steps: number, fr
 }
 
 /** Distance of two ways from the same start, as a share of the second. */
-function distance(spec: ModelSpec, { params }: TrainState, reference: TrainState): number {
+export function distance(spec: ModelSpec, { params }: TrainState, reference: TrainState): number {
   const start = freshState(programOf(spec)).params
   let [apart, way] = [0, 0]
   reference.params.forEach((wanted, index) => {

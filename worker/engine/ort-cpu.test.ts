@@ -5,6 +5,7 @@ import { below, drawsAt } from '../../protocol/random.ts'
 import { complies } from './compliance.ts'
 import type { Batch, TrainState } from './engine.ts'
 import { instructionSet } from './engine-class.ts'
+import { compliesInHalf, compliesRounded } from './half-compliance.ts'
 import { ortCpuEngine } from './ort-cpu.ts'
 
 const spec = { preset: 'gpt', layers: 2, width: 32, heads: 4, context: 16, batch: 4 } as const
@@ -14,6 +15,8 @@ const engine = ortCpuEngine()
 const learningRate = 3e-3
 
 complies(engine, { tolerance: 3e-5 })
+compliesInHalf(engine)
+compliesRounded(engine)
 
 const text = new TextEncoder().encode(
   'Call me Ishmael. Some years ago, never mind how long precisely, having little or no money in my purse, and ' +

@@ -1,5 +1,6 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { optimizationLevel } from './engine-class.ts'
+import { assertTakesHalf } from './half-support.ts'
 import { engineFailed, type PlainTensor, type ProgramLoader, type Tensors } from './runner.ts'
 
 /** The parts of onnxruntime that its builds for Node and for WebAssembly share. */
@@ -47,12 +48,16 @@ export function ortLoader(
   const fail = (cause: unknown): never => {
     throw engineFailed('onnxruntime', cause)
   }
-  return async (bytes) => {
-    const session = await InferenceSession.create(bytes, {
+  const create = (bytes: Uint8Array) =>
+    InferenceSession.create(bytes, {
       ...pinned,
       executionProviders: [provider],
       intraOpNumThreads: threads,
     }).catch(fail)
+  return async (bytes, { compute }) => {
+    if (compute === 'f16' && provider === 'webgpu')
+      await assertTakesHalf(create, tensor({ data: Float32Array.of(1), shape: [1, 1] }))
+    const session = await create(bytes)
     return {
       async run(feeds, results) {
         if (writesResults) {

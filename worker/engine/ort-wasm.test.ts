@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { complies, fingerprint, trained } from './compliance.ts'
+import { compliesInHalf } from './half-compliance.ts'
 import { ortWasmEngine } from './ort-wasm.ts'
 
 complies(ortWasmEngine(), { tolerance: 0 })
+compliesInHalf(ortWasmEngine())
 
 test('its bits are the same on every host: these ones', async () => {
   const spec = { preset: 'gpt', layers: 1, width: 16, heads: 2, context: 8, batch: 2 } as const

@@ -59,7 +59,7 @@ export function createTrainingSession(runner: Runner): TrainingSession {
       }
       const [lossNats, gradNorm] = [lossOut.data[0]!, normOut.data[0]!]
       if (!Number.isFinite(lossNats) || !Number.isFinite(gradNorm))
-        throw diverged(step + 1, lossNats, gradNorm)
+        throw diverged({ step: step + 1, lossNats, gradNorm, compute: runner.program.compute })
       ;[current, next] = [next, current]
       step++
       return { lossNats, gradNorm }
@@ -84,10 +84,19 @@ function assertShape(
   })
 }
 
-function diverged(step: number, lossNats: number, gradNorm: number): MurmurError {
+interface Divergence {
+  readonly step: number
+  readonly lossNats: number
+  readonly gradNorm: number
+  readonly compute: 'f32' | 'f16'
+}
+
+function diverged({ step, lossNats, gradNorm, compute }: Divergence): MurmurError {
+  const likely = compute === 'f16' ? '; likely a product beyond 65,504, where float16 ends' : ''
+  const other = compute === 'f16' ? 'set train.compute to f32, ' : ''
   return new MurmurError('TRAINING_DIVERGED', {
-    message: `step ${step}: loss ${lossNats}, gradient norm ${gradNorm}`,
-    next: 'lower train.learningRate or lengthen train.warmupSteps; the state is as it was before the step',
+    message: `step ${step}: loss ${lossNats}, gradient norm ${gradNorm}${likely}`,
+    next: `${other}lower train.learningRate or lengthen train.warmupSteps; the state is as it was before the step`,
     details: { step, lossNats, gradNorm },
   })
 }

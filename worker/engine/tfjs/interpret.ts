@@ -3,6 +3,7 @@ import type { Tensor } from '@tensorflow/tfjs-core'
 import { decodeModel } from '../../../program/onnx/decode-model.ts'
 import type { OnnxModel, OnnxNode, OnnxTensor } from '../../../program/onnx/model-proto.ts'
 import { invariant } from '../../../protocol/errors.ts'
+import { lacksHalf } from '../half-support.ts'
 import { engineFailed, type PlainTensor, type ProgramLoader } from '../runner.ts'
 import type { Tf } from './backend.ts'
 import { indexingRules } from './indexing-rules.ts'
@@ -25,7 +26,8 @@ const nodesPerTurn = 64
 
 /** Runs programs node by node; every tensor is freed after its last use. */
 export function interpret(tf: Tf): ProgramLoader {
-  return async (bytes) => {
+  return async (bytes, program) => {
+    if (program.compute === 'f16') throw lacksHalf('tfjs has no float16')
     const model = decodeModel(bytes, bytes.length)
     const constants = new Map(
       model.initializers.map((constant) => [constant.name, tensorOf(tf, plain(constant))]),

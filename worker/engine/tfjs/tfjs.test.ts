@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { operators } from '../../../program/operators/table.ts'
+import { buildTrainingProgram } from '../../../program/training-program.ts'
 import { complies } from '../compliance.ts'
 import { openBackend, restoreUtil } from './backend.ts'
 import { rules } from './interpret.ts'
@@ -9,6 +10,15 @@ complies(await tfjsEngine(), { tolerance: 1e-4 })
 
 test('it reads every operator that programs may use', () => {
   expect([...rules.keys()].sort()).toEqual([...operators.keys()].sort())
+})
+
+test('products in float16 are refused when the program is loaded', async () => {
+  const mlp = { preset: 'mlp', features: 4, hidden: [3], classes: 2, batch: 2 } as const
+  const { training } = buildTrainingProgram(mlp, { compute: 'f16' })
+  await expect((await tfjsEngine()).loadTraining(training)).rejects.toMatchObject({
+    code: 'ENGINE_LACKS_F16',
+    next: expect.stringContaining('train.compute f32'),
+  })
 })
 
 test('steps leave no tensor behind', async () => {
