@@ -11,14 +11,14 @@ import { attentionGradient } from './attention-gradient.ts'
 const [heads, T, D] = [2, 4, 3]
 const visible = Float32Array.from({ length: T * T }, (_, at) => (at % T <= Math.floor(at / T) ? 1 : 0))
 
-/** Gradients of the inputs of an attention; `masked` makes weights of the softmax. */
-function attention(masked: (graph: Graph, softmax: Value) => Value): OnnxModel {
+/** Gradients of the inputs of an attention; `masked` makes weights of the softmax, from which −`hiding` hides the future. */
+function attention(masked: (graph: Graph, softmax: Value) => Value, hiding = 60): OnnxModel {
   const graph = createGraph()
   const inputs = ['q', 'k', 'v'].map((name) => graph.input(name, 'float32', [heads, T, D]))
   const [q, k, v] = inputs as [Value, Value, Value]
   const scores = graph.node('MatMul', [q, graph.node('Transpose', [k], { perm: ints([0, 2, 1]) })])
   const hidden = graph.floats(
-    visible.map((one) => (one - 1) * 60),
+    visible.map((one) => (one - 1) * hiding),
     [T, T],
   )
   const softmax = graph.node('Softmax', [graph.node('Add', [scores, hidden])], { axis: int(-1) })
@@ -54,14 +54,15 @@ async function computed(model: OnnxModel): Promise<readonly number[]> {
   return Object.values(results).flatMap(({ data }) => [...data])
 }
 
-test.each<[string, (graph: Graph, softmax: Value) => Value]>([
-  ['with a mask', times(visible)],
-  ['with other factors', times(visible.map((one, at) => one - at / 20))],
-  ['without a mask', (_, softmax) => softmax],
-])('attention %s has the same gradients, and no sum over scores is left', async (_, masked) => {
-  const model = attention(masked)
+test.each<[string, (graph: Graph, softmax: Value) => Value, number]>([
+  ['with a mask', times(visible), 60],
+  ['with a mask of what is seen', times(visible), 0],
+  ['with other factors', times(visible.map((one, at) => one - at / 20)), 60],
+  ['without a mask', (_, softmax) => softmax, 60],
+])('attention %s has the same gradients, and no sum over scores is left', async (_, masked, hiding) => {
+  const model = attention(masked, hiding)
   const fewer = attentionGradient(model)
-  expect(fewer.nodes.length).toBe(model.nodes.length)
+  expect(fewer.nodes.length).toBeLessThanOrEqual(model.nodes.length)
   const [wanted, made] = [await computed(model), await computed(fewer)]
   made.forEach((value, at) => {
     expect(value, `element ${at}`).toBeCloseTo(wanted[at]!, 5)
@@ -69,6 +70,20 @@ test.each<[string, (graph: Graph, softmax: Value) => Value]>([
   const makers = new Map(fewer.nodes.map((node) => [node.outputs[0], node]))
   const sum = fewer.nodes.find(({ opType }) => opType === 'ReduceSum')!
   expect(makers.get(sum.inputs[0]!)!.inputs.map((name) => makers.get(name)!.opType)).not.toContain('Softmax')
+})
+
+test.each<[string, (graph: Graph, softmax: Value) => Value, number, string]>([
+  ['that cuts what is hidden is put on once, and its weights are used', times(visible), 60, 'Mul'],
+  ['that cuts what is seen a little is put on twice', times(visible), 40, 'Softmax'],
+  ['of other factors is put on twice', times(visible.map((one) => one / 2)), 60, 'Softmax'],
+])('a mask %s', (_, masked, hiding, factor) => {
+  const { nodes, initializers } = attentionGradient(attention(masked, hiding))
+  const constants = new Set(initializers.filter(({ shape }) => shape.length === 2).map(({ name }) => name))
+  const products = nodes.filter(({ opType }) => opType === 'Mul')
+  expect(products.filter(({ inputs }) => constants.has(inputs[1]!)).length).toBe(factor === 'Mul' ? 1 : 2)
+  const maker = (name: string) => nodes.find(({ outputs }) => outputs.includes(name))?.opType
+  const gradient = products.find(({ inputs }) => maker(inputs[1]!) === 'Sub')!
+  expect(maker(gradient.inputs[0]!)).toBe(factor)
 })
 
 test('weights that are no factor of a product stay as they are', () => {

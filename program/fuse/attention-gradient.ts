@@ -1,5 +1,7 @@
-import type { OnnxModel, OnnxNode } from '../onnx/model-proto.ts'
+import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model-proto.ts'
 import { withUsedNodes } from '../recompute/used-nodes.ts'
+import { turnsMatrices } from './turned-product.ts'
+import { useCounts } from './use-counts.ts'
 
 /**
  * A softmax's gradient needs a sum for each row of scores [.., T, T]. Where its weights w = softmax ⊙ mask are multiplied
@@ -7,7 +9,8 @@ import { withUsedNodes } from '../recompute/used-nodes.ts'
  *
  *     Σⱼ (g vᵀ ⊙ mask) ⊙ softmax = Σ_d g ⊙ o
  *
- * (Dao et al., FlashAttention, arXiv 2205.14135, appendix B.2.) Any mask will do, and none.
+ * (Dao et al., FlashAttention, arXiv 2205.14135, appendix B.2.) Any mask will do, and none. Where the mask only cuts what
+ * the softmax has left of scores that were hidden from it, w (g vᵀ − sum) is the gradient: it need not be masked again.
  */
 export function attentionGradient(model: OnnxModel): OnnxModel {
   const index = indexOf(model)
@@ -15,8 +18,11 @@ export function attentionGradient(model: OnnxModel): OnnxModel {
   for (const node of model.nodes) {
     const found = rowSumOf(node, index)
     if (found === undefined) continue
-    const { terms, gradient, output } = found
+    const { terms, gradient, output, difference, unmasked, weights } = found
     replaced.set(terms.outputs[0]!, { ...terms, inputs: [gradient, output] })
+    if (unmasked === undefined) continue
+    replaced.set(difference.outputs[0]!, { ...difference, inputs: [unmasked, difference.inputs[1]!] })
+    replaced.set(node.outputs[0]!, { ...node, inputs: [weights, difference.outputs[0]!] })
   }
   if (replaced.size === 0) return model
   return withUsedNodes({ ...model, nodes: model.nodes.map((node) => replaced.get(node.outputs[0]!) ?? node) })
@@ -29,17 +35,17 @@ interface Index {
   readonly uses: ReadonlyMap<string, number>
   /** Of each constant that is one whole number. */
   readonly numbers: ReadonlyMap<string, number>
+  readonly constants: ReadonlyMap<string, OnnxTensor>
 }
 
 const keyOf = (opType: string, factors: readonly string[]): string => `${opType} ${factors}`
 
-function indexOf({ nodes, outputs, initializers }: OnnxModel): Index {
+function indexOf(model: OnnxModel): Index {
+  const { nodes, initializers } = model
   const products = new Map<string, string>()
-  const uses = new Map<string, number>(outputs.map(({ name }) => [name, 1]))
   for (const { opType, inputs, outputs: made } of nodes) {
     const key = keyOf(opType, inputs)
     if (['MatMul', 'Mul'].includes(opType) && !products.has(key)) products.set(key, made[0]!)
-    for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1)
   }
   const makers = new Map(nodes.flatMap((node) => node.outputs.map((name) => [name, node] as const)))
   const single = initializers.filter(({ type, bytes }) => type === 'int64' && bytes.length === 8)
@@ -49,11 +55,13 @@ function indexOf({ nodes, outputs, initializers }: OnnxModel): Index {
       Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true)),
     ]),
   )
-  return { makers, products, uses, numbers }
+  const constants = new Map(initializers.map((tensor) => [tensor.name, tensor]))
+  return { makers, products, uses: useCounts(model), numbers, constants }
 }
 
 /** Of a node softmax ⊙ (incoming − sum), written for a softmax over the last axis: what the sum is of, and what takes its place. */
-function rowSumOf(node: OnnxNode, { makers, products, uses, numbers }: Index) {
+function rowSumOf(node: OnnxNode, index: Index) {
+  const { makers, products, uses, numbers } = index
   const made = (name: string | undefined, opType: string) => {
     const maker = name === undefined ? undefined : makers.get(name)
     return maker?.opType === opType ? maker : undefined
@@ -74,7 +82,10 @@ function rowSumOf(node: OnnxNode, { makers, products, uses, numbers }: Index) {
   if (weights === undefined || backward === undefined || !turnsMatrices(turned)) return undefined
   if (!isRowSum(sum, turned, numbers)) return undefined
   const output = products.get(keyOf('MatMul', [weights, turned.inputs[0]!]))
-  return output === undefined ? undefined : { terms, gradient: backward.inputs[0]!, output }
+  if (output === undefined) return undefined
+  const cut = mask !== undefined && uses.get(difference.outputs[0]!) === 1 && isCut(softmax, mask, index)
+  const unmasked = cut ? product : undefined
+  return { terms, gradient: backward.inputs[0]!, output, difference, unmasked, weights }
 }
 
 function isOverLast({ attributes }: OnnxNode): boolean {
@@ -94,9 +105,21 @@ function isRowSum(
   return keep?.kind === 'int' && keep.value === 1 && (axis === -1 || axis === last)
 }
 
-function turnsMatrices(node: OnnxNode | undefined): node is OnnxNode {
-  const perm = node?.attributes.get('perm')
-  if (perm?.kind !== 'ints') return false
-  const rank = perm.values.length
-  return perm.values.every((axis, at) => axis === (at < rank - 2 ? at : 2 * rank - 3 - at))
+/** e⁻⁵⁰ is nothing beside 1 in float32. */
+const hiddenBelow = -50
+
+/** Whether a mask of zeros and ones is zero only where a constant hides the score from the softmax. */
+function isCut(softmax: OnnxNode, mask: string, { makers, constants }: Index): boolean {
+  const scores = makers.get(softmax.inputs[0]!)
+  const [added, factors] = [constants.get(scores?.inputs[1] ?? ''), constants.get(mask)]
+  if (scores?.opType !== 'Add' || added === undefined || factors === undefined) return false
+  if ([added, factors].some(({ type }) => type !== 'float32')) return false
+  if (`${added.shape}` !== `${factors.shape}`) return false
+  const [terms, ones] = [floatsOf(added), floatsOf(factors)]
+  return ones.every((one, at) => one === 1 || (one === 0 && terms[at]! <= hiddenBelow))
+}
+
+function floatsOf({ bytes }: OnnxTensor): Float32Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Float32Array.from({ length: bytes.length / 4 }, (_, at) => view.getFloat32(at * 4, true))
 }

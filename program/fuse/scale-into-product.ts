@@ -1,4 +1,5 @@
 import type { Attribute, OnnxModel, OnnxNode } from '../onnx/model-proto.ts'
+import { useCounts } from './use-counts.ts'
 
 /**
  * c · (A·B) of a Gemm becomes its α: a pass over memory less. Bit for bit the same where c is a power of two; otherwise
@@ -57,12 +58,4 @@ function floatScalars({ initializers }: OnnxModel): ReadonlyMap<string, number> 
       new DataView(bytes.buffer, bytes.byteOffset, 4).getFloat32(0, true),
     ]),
   )
-}
-
-/** How often each value is read; an output of the graph is read once more. */
-function useCounts({ nodes, outputs }: OnnxModel): ReadonlyMap<string, number> {
-  const uses = new Map<string, number>()
-  const read = [...nodes.flatMap(({ inputs }) => inputs), ...outputs.map(({ name }) => name)]
-  for (const name of read) uses.set(name, (uses.get(name) ?? 0) + 1)
-  return uses
 }

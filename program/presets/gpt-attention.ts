@@ -61,26 +61,67 @@ export function placedHeads(
   return { queries, keys, values: heads[2]! }
 }
 
+/**
+ * Queries are taken in blocks, each with the keys up to its end: scores beyond are neither computed nor kept. With smaller
+ * blocks, or more of them, slices and joins cost more than the products save.
+ */
+const [leastBlock, mostBlocks] = [64, 4]
+
 /** @returns [B·T, H·D] */
-export function attended(
-  graph: Graph,
-  { context: T, heads: H, keyValueHeads: K, headWidth: D }: GptDesign,
-  { queries: q_BHTD, keys: k_BKTD, values: v_BKTD }: AttentionHeads,
-): Value {
-  const B = q_BHTD.shape[0]!
-  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
-  // The queries of one group lie one behind the other, so that each key is multiplied with all of them at once.
-  const stacked = (value: Value, last: number) => reshape(graph, value, [B, K, (H / K) * T, last])
-  const scaled = stacked(op('Mul', q_BHTD, graph.scalar(1 / Math.sqrt(D))), D)
-  const products = op('MatMul', scaled, graph.node('Transpose', [k_BKTD], { perm: ints([0, 1, 3, 2]) }))
-  const scores_BHTT = reshape(graph, products, [B, H, T, T])
-  const softmax_BHTT = graph.node('Softmax', [op('Add', scores_BHTT, causalMask(graph, T))], {
-    axis: int(-1),
-  })
-  const weights = stacked(op('Mul', softmax_BHTT, visibleMask(graph, T)), T)
-  const mixed_BHTD = reshape(graph, op('MatMul', weights, v_BKTD), [B, H, T, D])
+export function attended(graph: Graph, design: GptDesign, { queries, keys, values }: AttentionHeads): Value {
+  const { context: T, heads: H, headWidth: D } = design
+  const B = queries.shape[0]!
+  const ends = blockEnds(T)
+  const mixed: Value[] = []
+  let seen = { keys, values }
+  for (const [index, block] of [...splitTokens(graph, queries, ends).entries()].reverse()) {
+    const first = (value: Value) => firstTokens(graph, value, ends[index]!)
+    seen = { keys: first(seen.keys), values: first(seen.values) }
+    mixed.unshift(attendedBlock(graph, design, { queries: block, ...seen }))
+  }
+  const mixed_BHTD = mixed.length === 1 ? mixed[0]! : graph.node('Concat', mixed, { axis: int(2) })
   const mixed_BTHD = graph.node('Transpose', [mixed_BHTD], { perm: ints([0, 2, 1, 3]) })
   return reshape(graph, mixed_BTHD, [B * T, H * D])
+}
+
+/** Where each block of T queries ends. */
+function blockEnds(T: number): readonly number[] {
+  const count = Math.max(1, Math.min(mostBlocks, Math.floor(T / leastBlock)))
+  return Array.from({ length: count }, (_, block) => Math.floor((T * (block + 1)) / count))
+}
+
+function splitTokens(graph: Graph, value: Value, ends: readonly number[]): readonly Value[] {
+  if (ends.length === 1) return [value]
+  const sizes = graph.ints(ends.map((end, block) => end - (ends[block - 1] ?? 0)))
+  return graph.nodes('Split', [value, sizes], ends.length, { axis: int(2) })
+}
+
+function firstTokens(graph: Graph, value: Value, count: number): Value {
+  if (value.shape[2] === count) return value
+  return graph.node('Slice', [value, graph.ints([0]), graph.ints([count]), graph.ints([2])])
+}
+
+/**
+ * The last t of S tokens attend to all S, each to those up to itself.
+ * @param heads queries [B, H, t, D], keys and values [B, K, S, D]
+ * @returns [B, H, t, D]
+ */
+function attendedBlock(
+  graph: Graph,
+  { heads: H, keyValueHeads: K, headWidth: D }: GptDesign,
+  { queries: q_BHtD, keys: k_BKSD, values: v_BKSD }: AttentionHeads,
+): Value {
+  const [B, t, S] = [q_BHtD.shape[0]!, q_BHtD.shape[2]!, k_BKSD.shape[2]!]
+  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
+  // The queries of one group lie one behind the other, so that each key is multiplied with all of them at once.
+  const stacked = (value: Value, last: number) => reshape(graph, value, [B, K, (H / K) * t, last])
+  const scaled = stacked(op('Mul', q_BHtD, graph.scalar(1 / Math.sqrt(D))), D)
+  const products = op('MatMul', scaled, graph.node('Transpose', [k_BKSD], { perm: ints([0, 1, 3, 2]) }))
+  const scores_BHtS = reshape(graph, products, [B, H, t, S])
+  const masked_BHtS = op('Add', scores_BHtS, causalMask(graph, t, S, 0, hidden))
+  const softmax_BHtS = graph.node('Softmax', [masked_BHtS], { axis: int(-1) })
+  const weights = stacked(op('Mul', softmax_BHtS, causalMask(graph, t, S, 1, 0)), S)
+  return reshape(graph, op('MatMul', weights, v_BKSD), [B, H, t, D])
 }
 
 type Heads = readonly [B: number, T: number, H: number, D: number]
@@ -112,16 +153,9 @@ const headNorm = (graph: Graph, head: Value, scale: Value): Value =>
  */
 export const hidden = -60
 
-/** [T, T]: 0 where a token may look, `hidden` where it would see the future. */
-function causalMask(graph: Graph, T: number): Value {
-  const mask = new Float32Array(T * T)
-  for (let row = 0; row < T; row++) mask.fill(hidden, row * T + row + 1, (row + 1) * T)
-  return graph.floats(mask, [T, T])
-}
-
-/** [T, T]: 1 where a token may look, 0 where it would see the future. */
-function visibleMask(graph: Graph, T: number): Value {
-  const mask = new Float32Array(T * T)
-  for (let row = 0; row < T; row++) mask.fill(1, row * T, row * T + row + 1)
-  return graph.floats(mask, [T, T])
+/** [t, S] for the last t of S tokens: one number where a token may look, another where it would see the future. */
+function causalMask(graph: Graph, t: number, S: number, seen: number, unseen: number): Value {
+  const mask = new Float32Array(t * S).fill(unseen)
+  for (let row = 0; row < t; row++) mask.fill(seen, row * S, row * S + S - t + row + 1)
+  return graph.floats(mask, [t, S])
 }
