@@ -5,6 +5,7 @@ import {
   type AveragedModel,
   averagingOf,
   checkAveraging,
+  hasDrift,
   initialState,
   replicaVectors,
   trainingBase,
@@ -40,11 +41,10 @@ const ramp = (scale: number) =>
 function twoRounds(section: Record<string, unknown>) {
   const averaging = averagingOf(parseRunFile({ averaging: section }, 'run.yaml'))
   let state = initialState(ramp(1), averaging)
-  const hasDrift = averaging.eager || averaging.fragments > 1
   const kept = [1, 2, 3].map(
     (): Kept => ({
       errorFeedback: averaging.compressor.init(parameterCount),
-      drift: hasDrift ? new Float32Array(parameterCount) : null,
+      drift: hasDrift(averaging) ? new Float32Array(parameterCount) : null,
     }),
   )
   const roots: string[] = []
@@ -86,6 +86,21 @@ describe('whatever a run file asks for moves θ where all workers went, to the s
     expect(norm(state.theta)).toBeLessThan(norm(ramp(1)))
     expect(twoRounds(section).roots).toEqual(roots)
   })
+})
+
+test.each<Record<string, unknown>>([
+  { compressor: 'int8' },
+  { compressor: 'sign', schedule: 'eager' },
+  { fragments: 2 },
+])('a round that is begun anew gives the same once more, whatever came of the first time: %j', (section) => {
+  const averaging = averagingOf(parseRunFile({ averaging: section }, 'run.yaml'))
+  const kept = { errorFeedback: ramp(0.01), drift: hasDrift(averaging) ? ramp(0.02) : null }
+  const [base, end] = [ramp(1), ramp(0.9)]
+  const first = contribute(base, end, kept, 0, averaging)
+  const wanted = structuredClone(first)
+  expect(contribute(base, end, kept, 0, averaging)).toEqual(wanted)
+  expect(first).toEqual(wanted)
+  expect([base, end, kept.errorFeedback]).toEqual([ramp(1), ramp(0.9), ramp(0.01)])
 })
 
 test.each([

@@ -20,7 +20,7 @@ export interface Compressor {
   maxBytes(parameterCount: number): number
   /**
    * Compresses Δ with the error feedback of the rounds before; both have N elements. The new error feedback is
-   * written to `into`, which may be `residual` itself to save memory; by default to a fresh array.
+   * written to `into`, which may be either of them to save memory; by default to a fresh array.
    * @throws MurmurError UPDATE_NOT_FINITE
    */
   compress(delta: Float32Array, residual: Float32Array, into?: Float32Array): Compressed

@@ -21,8 +21,6 @@ export function startOf(base: Float32Array, { drift }: Kept): Float32Array {
 export interface Contributed extends Kept {
   /** The contribution. */
   readonly bytes: Uint8Array
-  /** Δ, N elements. */
-  readonly delta: Float32Array
 }
 
 /**
@@ -32,6 +30,9 @@ export interface Contributed extends Kept {
  * each fragment's last turn; only the round's fragment is sent, and the drift is −Δ but for that fragment, whose average
  * takes its place. With eager updates Δ = start − end, since what was learnt before is on its way already, and the drift is
  * −Δ: what the next round's base does not hold yet.
+ *
+ * The error feedback after the round is written over Δ, which nobody needs then: a vector less, and the processor writes to
+ * lines that it has read anyway. That before the round stays as it is, since the round may be begun anew, or not be admitted.
  * @throws MurmurError UPDATE_NOT_FINITE
  */
 export function contribute(
@@ -47,12 +48,13 @@ export function contribute(
   const moving = (whole: Float32Array) => whole.subarray(0, count)
   const delta = pseudoGradient(moving(from), moving(end), vectors.take(count))
   const { gather, scatter, length } = averagedPart(round, averaging, base.length)
-  const { bytes, residual } = compressor.compress(gather(delta), gather(errorFeedback), vectors.take(length))
-  if (drift === null) return { bytes, delta, errorFeedback: residual, drift }
+  const away = drift === null ? null : delta.map((value) => -value)
+  const part = gather(delta)
+  const { bytes, residual } = compressor.compress(part, gather(errorFeedback), part)
+  if (away !== null && !eager) scatter(new Float32Array(length), away)
+  if (part === delta) return { bytes, errorFeedback: residual, drift: away }
+  vectors.release(delta)
   const feedback = errorFeedback.slice()
   scatter(residual, feedback)
-  vectors.release(residual)
-  const away = delta.map((value) => -value)
-  if (!eager) scatter(new Float32Array(length), away)
-  return { bytes, delta, errorFeedback: feedback, drift: away }
+  return { bytes, errorFeedback: feedback, drift: away }
 }

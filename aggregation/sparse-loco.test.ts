@@ -89,13 +89,15 @@ test('what is sent and what remains add up, and the largest are what is sent', (
   )
 })
 
-test('compressing in place gives the same as into a fresh array', () => {
+test('compressing over Δ or the error feedback before gives the same as into a fresh array', () => {
   const compressor = sparseLoCo({ chunkSize: 64, k: 5, beta: 0.5 })
   const [delta, error] = [signal(1, 1000), signal(2, 1000)]
   const fresh = compressor.compress(delta, error)
   expect(error).toEqual(signal(2, 1000))
-  const inPlace = compressor.compress(delta, error, error)
-  expect(inPlace).toEqual(fresh)
+  expect(compressor.compress(delta.slice(), error, error)).toEqual(fresh)
+  error.set(signal(2, 1000))
+  expect(compressor.compress(delta, error, delta)).toEqual(fresh)
+  expect(error).toEqual(signal(2, 1000))
 })
 
 test('equal magnitudes, zeros, and a magnitude that rounds to zero are written canonically', () => {

@@ -76,7 +76,7 @@ export function quadratic(seed: number, uphill = false): Training {
         if (step + 1 === segmentEnd(trace.length - 1, segments, steps))
           trace.push(boundaryHash(from.step + step + 1, [at]))
       }
-      const { bytes, delta: _, ...kept } = contribute(theta, at, from, round, averaging)
+      const { bytes, ...kept } = contribute(theta, at, from, round, averaging)
       const after = packLocalState({ step: from.step + steps, moments: [], ...kept })
       const contribution = contentId(bytes, 'raw')
       trace.push(digestHash(contribution), localStateDigest(after))

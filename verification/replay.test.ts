@@ -78,6 +78,7 @@ interface Auditing {
   readonly session?: TrainingSession
   readonly sameEngineClass?: boolean
   readonly optimizer?: 'adamw' | 'lion'
+  readonly compute?: 'f32' | 'f16'
   readonly fetch?: ReplayDependencies['fetch']
   readonly signal?: AbortSignal
 }
@@ -101,7 +102,8 @@ function audit({ entry, blocks }: Trained, auditing: Auditing = {}): Promise<Out
   }
   const session = auditing.session ?? fakeSession()
   const fetch = auditing.fetch ?? stored
-  const train = { ...spec.train, optimizer: auditing.optimizer ?? spec.train.optimizer }
+  const { optimizer = spec.train.optimizer, compute = spec.train.compute } = auditing
+  const train = { ...spec.train, optimizer, compute }
   return replayRound(
     claim,
     {
@@ -154,8 +156,8 @@ describe('on the same engine class, bit for bit', () => {
 
   test('a contribution that does not come of the training', async () => {
     const forged = await work(fakeSession(), (of) => {
-      const delta = of.delta.map((value) => -10 * value)
-      const { bytes } = compressor.compress(delta, new Float32Array(parameterCount))
+      const farther = of.end.map((value) => 10 * value)
+      const { bytes } = compressor.compress(farther, new Float32Array(parameterCount))
       return { ...claiming(-2, digestHash(contentId(bytes, 'raw')))(of), contribution: bytes }
     })
     expect(await audit(forged)).toEqual(refuted('CONTRIBUTION_MISMATCH'))
@@ -222,6 +224,11 @@ describe('the state that the round started from', () => {
     const residual: LocalState = emptyLocalState(shape)
     residual.errorFeedback.fill(Number.POSITIVE_INFINITY)
     expect(await audit(await startingFrom(packLocalState(residual)))).toEqual(refuted('NOT_REPLAYABLE'))
+    const inHalf = { compute: 'f16', sameEngineClass: false } as const
+    expect(await audit(await startingFrom(packLocalState(poison)), inHalf)).toEqual({
+      ...refuted('NOT_REPLAYABLE'),
+      outcome: 'unavailable',
+    })
   })
 })
 
@@ -264,19 +271,21 @@ describe('between engine classes, within a tolerance', () => {
     expect(outcome.distance).toBeGreaterThan(tolerance)
   })
 
-  test('where honest engines rarely lie nothing is proven, beyond that the worker is refuted; Lion may lie farther', async () => {
+  test('where honest engines rarely lie nothing is proven, beyond that the worker is refuted; Lion may lie farther, and so may float16', async () => {
     const found = []
-    for (const noise of [0.01, 0.05, 0.14, 0.4]) {
+    for (const noise of [0.01, 0.05, 0.14, 0.4, 0.8]) {
       const trained = await work(fakeSession({ noise }))
       const { outcome, distance } = await audit(trained, elsewhere)
       const lion = await audit(trained, { ...elsewhere, optimizer: 'lion' as const })
-      found.push([distance!.toFixed(2), outcome, lion.outcome])
+      const half = await audit(trained, { ...elsewhere, compute: 'f16' as const })
+      found.push([distance!.toFixed(2), outcome, lion.outcome, half.outcome])
     }
     expect(found).toEqual([
-      ['0.01', 'verified', 'verified'],
-      ['0.05', 'unavailable', 'verified'],
-      ['0.13', 'unavailable', 'unavailable'],
-      ['0.37', 'refuted', 'refuted'],
+      ['0.01', 'verified', 'verified', 'verified'],
+      ['0.05', 'unavailable', 'verified', 'verified'],
+      ['0.13', 'unavailable', 'unavailable', 'verified'],
+      ['0.37', 'refuted', 'refuted', 'unavailable'],
+      ['0.73', 'refuted', 'refuted', 'refuted'],
     ])
   })
 

@@ -1,4 +1,6 @@
 import { type Averaging, averagedPart, movingOf } from '../aggregation/averaging.ts'
+import { startOf } from '../aggregation/contribute.ts'
+import { pseudoGradient } from '../aggregation/pseudo-gradient.ts'
 import { toDense } from '../aggregation/update.ts'
 import { cidFromDigest, digestHash } from '../protocol/content-id.ts'
 import { isMurmurError } from '../protocol/errors.ts'
@@ -8,7 +10,7 @@ import type { ManifestEntry } from '../protocol/wire.ts'
 import type { BatchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
-import { certain, distanceOf, toleranceOf } from './distance.ts'
+import { certainOf, distanceOf, toleranceOf } from './distance.ts'
 import { type LocalState, localShape, localStateBytes, unpackLocalState } from './local-state.ts'
 
 /** One worker's round, as the manifest records it: what is to be checked. */
@@ -95,7 +97,9 @@ export async function replayRound(
   } catch (error) {
     // From θ, which is finite, only a poisoned local state diverges: nobody can have trained from it.
     if (!isMurmurError(error, 'TRAINING_DIVERGED') && !isMurmurError(error, 'UPDATE_NOT_FINITE')) throw error
-    return refuted('NOT_REPLAYABLE')
+    // An engine that computes in float16 overflows where one that leaves the casts out does not.
+    const ours = spec.train.compute === 'f16' && !claim.sameEngineClass
+    return { ...refuted('NOT_REPLAYABLE'), ...(ours && { outcome: 'unavailable' }) }
   }
   const different = replayed.trace.findIndex((leaf, index) => leaf !== entry.trace[index])
   if (different === -1) return { outcome: 'verified', code: 'OK', segment: null, distance: null }
@@ -124,8 +128,9 @@ async function withinTolerance(
   start: LocalState,
 ): Promise<Outcome> {
   const { averaging, trainedCount, fetch } = dependencies
-  const { compressor, eager } = averaging
-  const theta = claim.theta.subarray(0, movingOf(averaging, claim.theta.length))
+  const { compressor } = averaging
+  const moving = (whole: Float32Array) => whole.subarray(0, movingOf(averaging, whole.length))
+  const theta = moving(claim.theta)
   const { length: count, gather, scatter } = averagedPart(claim.round, averaging, claim.theta.length)
   const local = await fetchLocalState(claim.entry.trace.at(-1)!, claim, dependencies)
   const contribution = await fetch(claim.entry.contribution, claim.entry.contributionBytes)
@@ -138,17 +143,21 @@ async function withinTolerance(
     sent.map((value, i) => value + kept[i]! - (replayedSent[i]! + keptByUs[i]!)),
     accumulated,
   )
-  const before = eager ? null : start.drift
   const { errorFeedback, drift } = replayed.local
   // A verdict is a block, and dag-cbor has no NaN: what is not a number is no distance, and within no tolerance.
   const distance = distanceOf({
     ...{ theta, trainedCount, accumulated, kept: errorFeedback },
-    moved: before === null ? replayed.delta : replayed.delta.map((value, i) => value + before[i]!),
+    moved: pseudoGradient(
+      moving(startOf(claim.theta, start)),
+      moving(replayed.end),
+      new Float32Array(theta.length),
+    ),
     drift: drift === null ? null : { claimed: local.drift!, replayed: drift },
   })
-  if (distance !== null && distance <= toleranceOf(dependencies.spec.train.optimizer))
+  if (distance !== null && distance <= toleranceOf(dependencies.spec.train))
     return { outcome: 'verified', code: 'OK_WITHIN_TOLERANCE', segment: null, distance }
-  const outcome = distance !== null && distance <= certain ? 'unavailable' : 'refuted'
+  const outcome =
+    distance !== null && distance <= certainOf(dependencies.spec.train) ? 'unavailable' : 'refuted'
   return { outcome, code: 'OUT_OF_TOLERANCE', segment: null, distance }
 }
 

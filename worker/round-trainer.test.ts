@@ -20,7 +20,6 @@ const job = (changed: Partial<TrainingJob> = {}): TrainingJob => ({
 function trainerOf() {
   const begun: string[] = []
   const aborted: string[] = []
-  const released: Float32Array[] = []
   let nowMs = 0
   const gates = new Map<number, PromiseWithResolvers<void>>()
   const train = (async ({ round, steps, localDigest }, signal, onStep) => {
@@ -44,13 +43,13 @@ function trainerOf() {
         tokens: 1,
         lossNats: 1,
       },
-      ...{ local: held('x').local, delta: base },
+      ...{ local: held('x').local, end: base },
     }
   }) as typeof trainRound
   const trainer = new RoundTrainer({
     context: {
       spec: { train: { seed: 0 } },
-      averaging: { vectors: { release: (vector: Float32Array) => released.push(vector) } },
+      averaging: {},
       batches: { tokensPerStep: 1 },
       data: { format: { kind: 'bytes' }, shards: [{ cid: cidOf('shard'), count: 1 }] },
     } as unknown as RunContext,
@@ -68,16 +67,14 @@ function trainerOf() {
   const pass = (ms: number) => {
     nowMs += ms
   }
-  return { trainer, begun, aborted, released, finish, settled, pass }
+  return { trainer, begun, aborted, finish, settled, pass }
 }
 
 test('begun ahead and asked for: it is trained once', async () => {
-  const { trainer, begun, aborted, released, finish } = trainerOf()
+  const { trainer, begun, aborted, finish } = trainerOf()
   trainer.begin(job())
   await finish(1)
   expect((await trainer.train(job())).trained.tokens).toBe(1)
-  // Δ, which nobody needs any more.
-  expect(released).toEqual([base])
   expect([begun, aborted]).toEqual([['1/2'], []])
 })
 

@@ -159,7 +159,6 @@ export class RoundTrainer {
         work.progress = { step, lossNats, tokensPerSecond: (1000 * tokens) / Math.max(1, work.computedMs) }
       })
       work.computedMs = now() - started
-      averaging.vectors?.release(output.delta)
       const contribution = contentId(output.contribution, 'raw')
       const localBlock = contentId(output.localBlock, 'raw')
       await blocks.keep(

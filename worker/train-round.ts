@@ -38,8 +38,8 @@ export interface RoundOutputs {
   readonly tokens: number
   /** Mean training loss over the round's inner steps: nats a token or row, or a squared error. */
   readonly lossNats: number
-  /** β e + Δ before compression is not kept; its replayed twin is compared through these (verification/replay.ts). */
-  readonly delta: Float32Array
+  /** The parameters after the inner steps, frozen ones too. */
+  readonly end: Float32Array
 }
 
 export interface StepProgress {
@@ -75,7 +75,7 @@ export async function trainRound(
     }
   }
   const end = await session.readState()
-  const { bytes, delta, ...kept } = contribute(theta, end.params, local, round, averaging)
+  const { bytes, ...kept } = contribute(theta, end.params, local, round, averaging)
   const next: LocalState = { step: end.step, moments: end.optimizer, ...kept }
   const localBlock = packLocalState(next)
   trace.push(digest(bytes), digest(localBlock))
@@ -86,7 +86,7 @@ export async function trainRound(
     trace,
     tokens: steps * batches.tokensPerStep,
     lossNats: lossSum / steps,
-    delta,
+    end: end.params,
   }
 }
 

@@ -148,12 +148,14 @@ test.each([
   },
 )
 
-test.each(compressors)('$name: in place as into a fresh array', (compressor) => {
+test.each(compressors)('$name: over Δ or the error feedback before as into a fresh array', (compressor) => {
   const [delta, error] = [signal(1, 1000), signal(2, 1000)]
   const fresh = compressor.compress(delta, error)
   expect(error).toEqual(signal(2, 1000))
-  expect(compressor.compress(delta, error, error)).toEqual(fresh)
-  expect(delta).toEqual(signal(1, 1000))
+  expect(compressor.compress(delta.slice(), error, error)).toEqual(fresh)
+  error.set(signal(2, 1000))
+  expect(compressor.compress(delta, error, delta)).toEqual(fresh)
+  expect(error).toEqual(signal(2, 1000))
 })
 
 test.each(compressors)('$name: an update that is not finite is refused', (compressor) => {

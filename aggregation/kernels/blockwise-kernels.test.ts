@@ -30,7 +30,7 @@ test('sign, int4 and int8: the same records, the same rest, and the same values 
           values(seed, length, family).map((value) => value * 2 ** exponent),
         ) as [Float32Array, Float32Array]
         const [delta, kept, found] = laid(where, ...given, new Float32Array(length))
-        const into = seed % 2 === 0 ? kept : found
+        const into = [delta, kept, found][(seed >> 4) % 3]!
         const beta = Math.fround([0, 0.95, 1][seed % 3]!)
         const compressor = compressorOf(bits, blockSize, beta)
         const { bytes, residual } = compressor.compress(...given)
@@ -46,6 +46,33 @@ test('sign, int4 and int8: the same records, the same rest, and the same values 
     ),
     { numRuns: 300 },
   )
+})
+
+test.each([16, 32, 128, 4096])(
+  'magnitudes of %i whose sum no double holds are summed in index order',
+  (size) => {
+    // 2²⁴ + 1 lies halfway between two f32; one by one the others are lost on it, and together they would tip it over.
+    const delta = new Float32Array(size).fill(2 ** -30)
+    delta.set([2 ** 24, -1])
+    const { bytes, residual } = sign({ blockSize: size, beta: 1 }).compress(delta, new Float32Array(size))
+    const kept = new Float32Array(size)
+    const records = new Uint8Array(bytes.length - headerBytes)
+    const layout = { blockSize: size, bits: 1 as const }
+    expect(kernels.compressBlocks(delta, kept, kept, 1, largestMagnitude, layout, records)).toBe(true)
+    expect(new DataView(records.buffer).getFloat32(0, true)).toBe(2 ** 24 / size)
+    expectSameBits(records, bytes.subarray(headerBytes))
+    expectSameBits(kept, residual)
+  },
+)
+
+test('values within the bound whose sum is beyond it are sent', () => {
+  const delta = new Float32Array(300).fill(largestMagnitude)
+  const wanted = sign().compress(delta, new Float32Array(300))
+  const kept = new Float32Array(300)
+  const records = new Uint8Array(wanted.bytes.length - headerBytes)
+  const layout = { blockSize: 128, bits: 1 as const }
+  expect(kernels.compressBlocks(delta, kept, kept, 1, largestMagnitude, layout, records)).toBe(true)
+  expectSameBits(records, wanted.bytes.subarray(headerBytes))
 })
 
 test('one value beyond the bound, or that is none, is found wherever it is', () => {

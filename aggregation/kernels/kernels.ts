@@ -10,7 +10,7 @@ import type { Vectors } from '../vectors.ts'
 export interface Kernels {
   /** into ← start − end. `into` may be either. */
   difference(start: Float32Array, end: Float32Array, into: Float32Array): void
-  /** into ← β residual + Δ, with β an f32; false when a magnitude of it is above `limit`, an f32, as a NaN is. */
+  /** into ← β residual + Δ, with β an f32, `into` being either of them or another; false when a magnitude of it is above `limit`, an f32, as a NaN is. */
   accumulate(
     delta: Float32Array,
     residual: Float32Array,
@@ -41,7 +41,8 @@ export interface Kernels {
   packBf16(values: Float32Array, into: Uint8Array): void
   unpackBf16(bytes: Uint8Array, into: Float32Array): void
   /**
-   * Blockwise quantization to signs (1 bit) or by absmax (4 and 8): into ← β residual + Δ − what the codes say, with β an f32.
+   * Blockwise quantization to signs (1 bit) or by absmax (4 and 8): into ← β residual + Δ − what the codes say, with β an f32; `into` may
+   * be either.
    * `records` is exactly as long as the records, `blockSize` at most 4,096. False, with `into` and `records` of no use, when a
    * magnitude of the sum is above `limit`, an f32, as a NaN is.
    */
@@ -59,8 +60,8 @@ export interface Kernels {
   /** Whether `readBlocks` would find all records canonical. */
   areBlocks(records: Uint8Array, layout: BlockLayout, parameterCount: number): boolean
   /**
-   * All chunks of a SparseLoCo contribution: into ← β residual + Δ − what is sent. `records` is exactly as long as the
-   * records. False, with `into` and `records` of no use, when the accumulator is not finite.
+   * All chunks of a SparseLoCo contribution: into ← β residual + Δ − what is sent; `into` may be either. `records` is
+   * exactly as long as the records. False, with `into` and `records` of no use, when the accumulator is not finite.
    */
   compressChunks(
     delta: Float32Array,

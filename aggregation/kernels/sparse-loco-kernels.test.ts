@@ -17,13 +17,13 @@ test('SparseLoCo: the same contribution, the same error feedback, and the same u
       layout,
       pair,
       fc.constantFrom(0, 0.5, 0.95, 1),
-      fc.boolean(),
+      fc.nat(2),
       where,
-      (layout, given, beta, inPlace, where) => {
+      (layout, given, beta, place, where) => {
         const compressor = sparseLoCo({ ...layout, beta })
         const expected = compressor.compress(...given)
         const [delta, residual, fresh] = laid(where, ...given, new Float32Array(given[0].length))
-        const into = inPlace ? residual : fresh
+        const into = [delta, residual, fresh][place]!
         const records = new Uint8Array(contributionBytes(layout, delta.length) - headerBytes).fill(0xff)
         expect(kernels.compressChunks(delta, residual, into, Math.fround(beta), layout, records)).toBe(true)
         expectSameBits(records, expected.bytes.subarray(headerBytes))

@@ -2,8 +2,8 @@ import { freshVectors, type Vectors } from '../vectors.ts'
 import { kernelsFor } from './kernels.ts'
 
 /**
- * What a worker needs at once: its error feedback before and after a round, and Δ. A replica's mean takes one of them. So no more
- * than two models' worth of memory is kept that is not in use.
+ * What a worker needs at once: its error feedback before a round, Δ with the error feedback after it in its place, and its
+ * replica's mean. So no more than two models' worth of memory is kept that is not in use.
  */
 const placesOfRun = 3
 

@@ -45,8 +45,7 @@ async function measure(parameterCount: number, where: keyof typeof places): Prom
   }
   const before = await memory()
   for (let round = 0; round < rounds; round++) {
-    const { bytes, delta, errorFeedback } = contribute(theta, end, held, round, averaging)
-    averaging.vectors?.release(delta)
+    const { bytes, errorFeedback } = contribute(theta, end, held, round, averaging)
     held = { errorFeedback, drift: null }
     const updates = decodeContributions(averaging, round, parameterCount, [{ bytes, tokens: 1 }])
     state = applyRound(state, updates, averaging, round).state

@@ -27,23 +27,21 @@ const largestSorted = 20_000_000
 const sparse = { chunkSize: 4096, k: 64, beta: 0.95 }
 
 /**
- * The steps of a round. θ and what comes from elsewhere lie anywhere, as in a node; Δ, the error feedback before and after a
- * round and the mean where a run's vectors do (aggregation/kernels/vectors-of-run.ts), and so do the dense vectors of a mean.
+ * The steps of a round. θ and what comes from elsewhere lie anywhere, as in a node; Δ, the error feedback before a round, and
+ * the mean where a run's vectors do (aggregation/kernels/vectors-of-run.ts), and so do the dense vectors of a mean.
  */
 export function stepsOf(parameterCount: number): Step[] {
   const vectors = kernelsFor(parameterCount)?.placesFor(parameterCount, 8) ?? freshVectors
   const place = (seed: number) => fillWithNoise(vectors.take(parameterCount), seed)
   const [theta, end] = [1, 2].map((seed) => fillWithNoise(new Float32Array(parameterCount), seed))
   const [delta, ...others] = [2, 5, 6, 7, 8].map(place)
-  let [residual, next] = [place(3), place(4)]
+  const [residual, next] = [place(3), place(4)]
   const vector = 4 * parameterCount
+  // As a worker does: the error feedback after the round over Δ, that before it left alone.
   const compress = (name: string, compressor: Compressor): Step => ({
     name,
     bytes: 3 * vector + compressor.maxBytes(parameterCount),
-    work: () => {
-      compressor.compress(delta!, residual, next)
-      ;[residual, next] = [next, residual]
-    },
+    work: () => compressor.compress(delta!, residual, delta),
   })
   const mean = (updates: readonly Update[]) => {
     const weighted = updates.map((update) => ({ update, tokens: 1 }))

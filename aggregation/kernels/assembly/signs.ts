@@ -1,6 +1,6 @@
 // One bit a value and the mean magnitude of its block (aggregation/compressors/sign.ts): per block an f32 scale, then the bits.
 
-import { accumulateBlock, largestValue } from './absmax'
+import { accumulateVector, largestValue, magnitudeBits } from './absmax'
 
 @inline
 function recordBytes(length: i32): usize {
@@ -16,38 +16,63 @@ function sumOf(values: usize, length: i32): f64 {
   return sum
 }
 
-@inline
-function addPairs(sums: v128, pairs: v128): v128 {
-  return f64x2.add(
-    f64x2.add(sums, f64x2.promote_low_f32x4(pairs)),
-    f64x2.promote_low_f32x4(v128.shuffle<u64>(pairs, pairs, 1, 0)),
-  )
+function areWithin(values: usize, limit: f32, length: i32): bool {
+  for (const end = values + (<usize>length << 2); values < end; values += 4)
+    if (!(abs<f32>(load<f32>(values)) <= limit)) return false
+  return true
 }
 
-/** The first four of one and four of another, one after the other, onto their two sums. */
 @inline
-function addFours(sums: v128, a: usize, b: usize): v128 {
-  const first = f32x4.abs(v128.load(a))
-  const second = f32x4.abs(v128.load(b))
-  sums = addPairs(sums, v128.shuffle<u32>(first, second, 0, 4, 1, 5))
-  return addPairs(sums, v128.shuffle<u32>(first, second, 2, 6, 3, 7))
+function addLow(sums: v128, values: v128): v128 {
+  return f64x2.add(sums, f64x2.promote_low_f32x4(values))
 }
 
-/** As `writeBlock`, of four blocks at a time: each sum waits for the addition before, so that four take as long as one. */
 @inline
-function writeFour(values: usize, length: i32, out: usize): void {
-  const bytes = <usize>length << 2
-  let ab = f64x2.splat(0)
-  let cd = ab
-  for (let at = values; at < values + bytes; at += 16) {
-    ab = addFours(ab, at, at + bytes)
-    cd = addFours(cd, at + 2 * bytes, at + 3 * bytes)
+function addHigh(sums: v128, values: v128): v128 {
+  return addLow(sums, v128.shuffle<u64>(values, values, 1, 0))
+}
+
+/**
+ * into ← β residual + Δ; Σ |value| in double precision in index order.
+ *
+ * Four sums side by side are faster, and equal where nothing is rounded. All magnitudes are multiples of the last place of the
+ * least, which is 2⁻²⁴ of it at least, and doubles hold all such multiples up to 2⁵³ of them. A sum that is rounded is larger, and
+ * those that follow can only grow: so where the last is at most 2⁵², none was rounded, in any order.
+ */
+@inline
+function accumulateSum(delta: usize, residual: usize, into: usize, beta: f32, length: i32): f64 {
+  const betas = f32x4.splat(beta)
+  const magnitudes = magnitudeBits(length)
+  const values = into
+  const last = into + (<usize>length << 2)
+  let leasts = magnitudes
+  let lows = f64x2.splat(0)
+  let highs = lows
+  const whole = into + (<usize>(length & ~15) << 2)
+  for (; into < whole; into += 64, residual += 64, delta += 64) {
+    const a = accumulateVector(betas, magnitudes, delta, residual, into)
+    const b = accumulateVector(betas, magnitudes, delta + 16, residual + 16, into + 16)
+    lows = addLow(addLow(lows, a), b)
+    highs = addHigh(addHigh(highs, a), b)
+    const c = accumulateVector(betas, magnitudes, delta + 32, residual + 32, into + 32)
+    const d = accumulateVector(betas, magnitudes, delta + 48, residual + 48, into + 48)
+    lows = addLow(addLow(lows, c), d)
+    highs = addHigh(addHigh(highs, c), d)
+    leasts = i32x4.min_u(leasts, i32x4.min_u(i32x4.min_u(a, b), i32x4.min_u(c, d)))
   }
-  const record = recordBytes(length)
-  writeBlock(values, length, f64x2.extract_lane(ab, 0), out)
-  writeBlock(values + bytes, length, f64x2.extract_lane(ab, 1), out + record)
-  writeBlock(values + 2 * bytes, length, f64x2.extract_lane(cd, 0), out + 2 * record)
-  writeBlock(values + 3 * bytes, length, f64x2.extract_lane(cd, 1), out + 3 * record)
+  leasts = i32x4.min_u(leasts, v128.shuffle<u32>(leasts, leasts, 2, 3, 0, 1))
+  leasts = i32x4.min_u(leasts, v128.shuffle<u32>(leasts, leasts, 1, 0, 3, 2))
+  lows = f64x2.add(lows, highs)
+  let least = <u32>i32x4.extract_lane(leasts, 0)
+  let sum = f64x2.extract_lane(lows, 0) + f64x2.extract_lane(lows, 1)
+  for (; into < last; into += 4, residual += 4, delta += 4) {
+    const value = beta * load<f32>(residual) + load<f32>(delta)
+    const magnitude = abs<f32>(value)
+    store<f32>(into, value)
+    least = min<u32>(least, reinterpret<u32>(magnitude))
+    sum += <f64>magnitude
+  }
+  return sum <= <f64>reinterpret<f32>(least) * <f64>(1 << 28) ? sum : sumOf(values, length)
 }
 
 /** All ones in the lanes that are below zero; `values` keeps what ±scale does not say. */
@@ -88,7 +113,7 @@ function writeBlock(values: usize, length: i32, sum: f64, out: usize): void {
 
 /**
  * into ← β residual + Δ, of which `n` values become signs in blocks of `blockSize` (only the last may be shorter); `into`, which
- * may be `residual`, becomes what they do not say. Records follow one another at `out`. 1, or 0 when a magnitude is above
+ * may be Δ or `residual`, becomes what they do not say. Records follow one another at `out`. 1, or 0 when a magnitude is above
  * `limit`, as a NaN is: then `into` and records are of no use.
  */
 export function compressSigns(
@@ -101,21 +126,24 @@ export function compressSigns(
   blockSize: i32,
   out: usize,
 ): i32 {
-  let largest = 0
-  for (let done = 0; done < n; ) {
-    const fours = (blockSize & 3) == 0 && n - done >= 4 * blockSize
-    const length = fours ? 4 * blockSize : min(blockSize, n - done)
-    largest = max<i32>(largest, accumulateBlock(delta, residual, into, beta, length))
-    if (fours) writeFour(into, blockSize, out)
-    else writeBlock(into, length, sumOf(into, length), out)
+  let length = min(blockSize, n)
+  let sum = accumulateSum(delta, residual, into, beta, length)
+  // The next block is accumulated before this one is written, so that no sign waits for its scale.
+  for (let left = n - length; length > 0; ) {
     const bytes = <usize>length << 2
+    const following = min(blockSize, left)
+    left -= following
     delta += bytes
     residual += bytes
+    const next = accumulateSum(delta, residual, into + bytes, beta, following)
+    if (!(sum <= <f64>limit) && !areWithin(into, limit, length)) return 0
+    writeBlock(into, length, sum, out)
+    out += recordBytes(length)
     into += bytes
-    out += fours ? 4 * recordBytes(blockSize) : recordBytes(length)
-    done += length
+    length = following
+    sum = next
   }
-  return i32(largest <= reinterpret<i32>(limit))
+  return 1
 }
 
 /** ±scale, negative where the bit is one that the lane picks. */
