@@ -24,7 +24,7 @@ export interface RoundCost {
 /** Nanoseconds, measured with the kernels by `node bench/aggregation-rules.ts`, which also says how far this is off. */
 const ns = {
   /** A value of an update, decoded: of a sparse one, those that it names. */
-  decode: { 'sparse-loco': 50, f32: 9, bf16: 8, f16: 30, int8: 1.5, int4: 2, sign: 0.5, demo: 36 },
+  decode: { 'sparse-loco': 20, f32: 9, bf16: 8, f16: 30, int8: 1.5, int4: 2, sign: 0.5, demo: 36 },
   /** A value in an inner product or a norm. */
   product: { dense: 3.5, sparse: 6 },
   /** A value of an update times its weight, added. */
@@ -100,7 +100,9 @@ function ruleNs(
     case 'multi-krum':
       return ((members - 1) / 2) * all * product + all * (product + add) + members * length * spreadOf(kind)
     case 'geometric-median':
-      return all * product + medianIterations * (all * (product + add) + length * ns.pass)
+      return kind === 'sparse'
+        ? ((members + 1) / 2) * all * product + all * add + length * ns.pass
+        : all * product + medianIterations * (all * (product + add) + length * ns.pass)
     case 'centered-clipping':
       return all * (2 * product + ns.addPlainly) + 2 * length * ns.pass
     default:

@@ -21,6 +21,12 @@ export interface DenseUpdate {
 /** What a contribution stands for: an estimate of Δ. All values are finite. */
 export type Update = SparseUpdate | DenseUpdate
 
+/** The updates if all of them are sparse; null if not, or if there are none. */
+export function sparseOf(updates: readonly Update[]): readonly SparseUpdate[] | null {
+  const sparse = updates.filter((update) => update.kind === 'sparse')
+  return sparse.length === updates.length && sparse.length > 0 ? sparse : null
+}
+
 /** into ← into + weight · update, each product and each sum rounded to f32. `into` has `parameterCount` elements. */
 export function addScaled(into: Float32Array, update: Update, weight: number): void {
   const { values } = update

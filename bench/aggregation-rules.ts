@@ -51,10 +51,10 @@ console.log('compressor   members rule                      ms  expected')
 for (const compressor of given.compressors.split(',')) {
   for (const members of given.members.split(',').map(Number)) {
     // Coordinate rules refuse sparse updates in a run file; the arithmetic is the same for as few as many.
-    const topK = compressor === 'sparse-loco' ? 2048 : 128
+    const topK = compressor === 'sparse-loco' ? 2048 : 512
     for (const rule of given.rules.split(',')) {
       const byCoordinate = rule === 'median' || rule === 'trimmed-mean'
-      const section = { compressor, rule, topK: byCoordinate ? topK : 128 }
+      const section = { compressor, rule, topK: byCoordinate ? topK : 512 }
       const file = parseRunFile({ averaging: section }, 'bench')
       const averaging = averagingOf(file)
       const contributions = Array.from({ length: members }, (_, index) => {

@@ -1,9 +1,10 @@
 import { invariant } from '../../protocol/errors.ts'
 import { signsOf } from '../sign-update.ts'
-import { normOf } from '../update.ts'
+import { normOf, sparseOf, type Update } from '../update.ts'
 import { distanceTo } from './inner-products.ts'
 import type { Rule, WeightedUpdate } from './rule.ts'
 import { signProducts } from './sign-products.ts'
+import { sparseProducts } from './sparse-products.ts'
 import { tokensOf } from './weighted-mean.ts'
 import { weightedSum } from './weighted-sum.ts'
 
@@ -38,9 +39,8 @@ export function geometricMedian(iterations = defaultIterations): Rule {
       const usual = norms.toSorted((a, b) => a - b)[(norms.length - 1) >> 1]!
       const least = Math.max(leastDistance, smoothing * usual)
       const median = new Float32Array(parameterCount)
-      const signs = signsOf(updates.map(({ update }) => update))
-      const search =
-        signs === null ? searchIn(median, updates, norms) : searchAmong(signProducts(signs), norms)
+      const products = productsOf(updates.map(({ update }) => update))
+      const search = products === null ? searchIn(median, updates, norms) : searchAmong(products, norms)
       let weights = norms.map(() => 0)
       for (let iteration = 1; iteration <= iterations; iteration++) {
         const betas = search(weights).map((distance, member) => {
@@ -54,6 +54,14 @@ export function geometricMedian(iterations = defaultIterations): Rule {
       return median
     },
   }
+}
+
+/** ⟨xᵢ, xⱼ⟩ of every pair where that is cheap: of updates of signs, and of those that name few places. Null of others. */
+function productsOf(updates: readonly Update[]): Float64Array | null {
+  const signs = signsOf(updates)
+  if (signs !== null) return signProducts(signs)
+  const sparse = sparseOf(updates)
+  return sparse === null ? null : sparseProducts(sparse)
 }
 
 /** Distances of all updates from Σ wᵢ xᵢ. */
@@ -72,8 +80,8 @@ const searchIn =
   }
 
 /**
- * By the inner products alone, in double precision: ‖z − xᵢ‖² = ‖xᵢ‖² − 2 Σⱼ wⱼ ⟨xᵢ, xⱼ⟩ + Σⱼₖ wⱼ wₖ ⟨xⱼ, xₖ⟩. For R updates of
- * signs, R² / 2 passes over bits instead of 16 R over numbers.
+ * By the inner products alone, in double precision: ‖z − xᵢ‖² = ‖xᵢ‖² − 2 Σⱼ wⱼ ⟨xᵢ, xⱼ⟩ + Σⱼₖ wⱼ wₖ ⟨xⱼ, xₖ⟩. For R updates
+ * R² / 2 passes, of signs over bits, instead of 16 R over numbers.
  */
 const searchAmong =
   (products: Float64Array, norms: readonly number[]): Search =>
