@@ -2,9 +2,10 @@
  * How much of its time a worker computes when its link is slow, per schedule; and how long PyTorch's DistributedDataParallel
  * (gloo) takes over the same links to the same training loss. Real processes in network namespaces with token buckets.
  * Usage: node bench/utilization.ts [--model small|large] [--links 20,100,500] [--schedules blocking,eager] [--rounds 8]
- *        [--ddp-seconds 60] [--python VENV/bin/python]
+ *        [--batch 8] [--inner-steps 10] [--optimizer adamw|muon] [--ddp-seconds 60] [--python VENV/bin/python]
+ * DDP trains with AdamW, and so do the workers unless --optimizer says otherwise.
  */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,6 +21,9 @@ const { values: given } = parseArgs({
     links: { type: 'string', default: '20,100,500' },
     schedules: { type: 'string', default: 'blocking,eager' },
     rounds: { type: 'string', default: '8' },
+    batch: { type: 'string' },
+    'inner-steps': { type: 'string' },
+    optimizer: { type: 'string', default: 'adamw' },
     'ddp-seconds': { type: 'string', default: '60' },
     python: { type: 'string' },
   },
@@ -29,8 +33,13 @@ const models = {
   small: { layers: 4, width: 128, heads: 4, context: 64, batch: 16, innerSteps: 100 },
   large: { layers: 6, width: 384, heads: 6, context: 256, batch: 8, innerSteps: 10 },
 } as const
-const model = models[given.model as keyof typeof models]
-if (model === undefined) throw new Error('--model is small or large')
+const shape = models[given.model as keyof typeof models]
+if (shape === undefined) throw new Error('--model is small or large')
+const model = {
+  ...shape,
+  batch: Number(given.batch ?? shape.batch),
+  innerSteps: Number(given['inner-steps'] ?? shape.innerSteps),
+}
 const workers = 2
 const rounds = Number(given.rounds)
 const say = (text: string) => void process.stdout.write(`${text}\n`)
@@ -40,11 +49,16 @@ interface Measured {
   readonly utilization: readonly number[]
   /** Training loss after so many seconds. */
   readonly curve: readonly { readonly seconds: number; readonly loss: number }[]
+  /** Of the last line of a schedule. */
+  readonly isDone?: true
 }
+
+const started = new Set<ChildProcess>()
 
 /** One JSON line after the other of a program on host `host`. */
 async function* lines<T>(inside: readonly string[], command: readonly string[]): AsyncGenerator<T> {
   const child = spawn('ip', [...inside, ...command], { stdio: ['ignore', 'pipe', 'inherit'] })
+  started.add(child)
   const exited = once(child, 'exit')
   try {
     for await (const line of createInterface({ input: child.stdout })) yield JSON.parse(line) as T
@@ -63,6 +77,13 @@ if (missing !== undefined) {
 }
 const folder = await mkdtemp(path.join(tmpdir(), 'murmur-utilization-'))
 await using network = await createShapedNetwork(workers + 1)
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, async () => {
+    for (const child of started) child.kill('SIGTERM')
+    await network[Symbol.asyncDispose]()
+    await rm(folder, { recursive: true, force: true })
+    process.exit(1)
+  })
 const text = path.join(folder, 'text.txt')
 await writeFile(text, await mobyDick())
 const python = given.python
@@ -79,7 +100,8 @@ for (const megabits of given.links.split(',').map(Number)) {
   let target = 0
   let ours: Measured | null = null
   const task = {
-    ...{ home: path.join(folder, `${megabits}`), text, model, rounds, schedules: given.schedules.split(',') },
+    ...{ home: path.join(folder, `${megabits}`), text, model, rounds, optimizer: given.optimizer },
+    schedules: given.schedules.split(','),
     workers: Array.from({ length: workers }, (_, index) => network.inside(index + 1)),
     listen: network.address(0),
   }
@@ -89,8 +111,15 @@ for (const megabits of given.links.split(',').map(Number)) {
     JSON.stringify(task),
   ]
   for await (const measured of lines<Measured>(network.inside(0), inner)) {
-    const { schedule, utilization, curve } = measured
+    const { schedule, utilization, curve, isDone } = measured
     const least = Math.min(...utilization)
+    if (!isDone) {
+      const { seconds, loss } = curve.at(-1)!
+      process.stderr.write(
+        `${schedule}, round ${curve.length} of ${rounds}: ${seconds.toFixed(0)} s, loss ${loss.toFixed(3)}, computing ${(100 * least).toFixed(1)} %\n`,
+      )
+      continue
+    }
     say(
       `${megabits} Mbit/s, ${schedule}: the least busy of ${workers} workers computes ${(100 * least).toFixed(1)} % of its time; ` +
         `${curve.length} rounds, loss ${curve.at(-1)!.loss.toFixed(3)} after ${curve.at(-1)!.seconds.toFixed(0)} s` +
@@ -101,14 +130,15 @@ for (const megabits of given.links.split(',').map(Number)) {
   }
   if (!withPeer || ours === null) continue
   const { layers, width, heads, context, batch, innerSteps } = model
-  const shape = [layers, width, heads, context, batch, rounds * innerSteps].map(String)
+  const sizes = [layers, width, heads, context, batch, rounds * innerSteps].map(String)
   const script = path.join(import.meta.dirname, 'utilization', 'ddp.py')
   const peer = (rank: number) => [
     ...['env', `GLOO_SOCKET_IFNAME=${device}`, python, script, String(rank), String(workers)],
-    ...[network.address(1), '29517', ...shape, text],
+    ...[network.address(1), '29517', ...sizes, text],
   ]
   const limitS = Number(given['ddp-seconds'])
   const other = spawn('ip', [...network.inside(2), ...peer(1)], { stdio: 'ignore' })
+  started.add(other)
   let mean = Number.NaN
   let last = { step: 0, seconds: 0 }
   let reached: number | null = null

@@ -1,4 +1,4 @@
-/** Runs on the head's host: a head, workers on theirs, and one run per schedule; a JSON line for each. */
+/** Runs on the head's host: a head, workers on theirs, and one run per schedule; a JSON line for each round and run. */
 import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import path from 'node:path'
@@ -13,13 +13,15 @@ const task = JSON.parse(process.argv[2]!) as {
   readonly text: string
   readonly model: Record<'layers' | 'width' | 'heads' | 'context' | 'batch' | 'innerSteps', number>
   readonly rounds: number
+  readonly optimizer: string
   readonly schedules: readonly string[]
   /** `ip` arguments that run a program on a worker's host. */
   readonly workers: readonly (readonly string[])[]
   readonly listen: string
 }
-const { home, text, model, rounds, schedules, workers, listen } = task
+const { home, text, model, rounds, optimizer, schedules, workers, listen } = task
 const limitMs = 1_800_000
+const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 await mkdir(home, { recursive: true })
 process.stderr.write = () => true
 const head = await startHead({
@@ -36,6 +38,10 @@ const children = workers.map((inside, index) =>
     { stdio: 'ignore' },
   ),
 )
+process.once('SIGTERM', () => {
+  for (const child of children) child.kill('SIGTERM')
+  process.exit(1)
+})
 try {
   const api = await connectApi(home)
   for (const schedule of schedules) {
@@ -45,7 +51,7 @@ try {
         name: schedule,
         data: { file: text },
         model: shape,
-        train: { batch, innerSteps, roundsPerEpoch: rounds, epochs: 1 },
+        train: { batch, innerSteps, optimizer, roundsPerEpoch: rounds, epochs: 1 },
         averaging: { schedule },
         workers: { min: workers.length, max: workers.length },
         audit: { roundsPerEpoch: 1 },
@@ -61,15 +67,15 @@ try {
       const report = await api.report(prepared.run)
       if (report === null) continue
       if (began === null && report.workers.some(({ step }) => step > 0)) began = Date.now()
-      for (const { trainLossNats } of report.rounds.slice(curve.length))
-        curve.push({
-          seconds: (Date.now() - (began ?? Date.now())) / 1000,
-          loss: trainLossNats ?? Number.NaN,
-        })
+      for (const { trainLossNats } of report.rounds.slice(curve.length)) {
+        const seconds = (Date.now() - (began ?? Date.now())) / 1000
+        curve.push({ seconds, loss: trainLossNats ?? Number.NaN })
+        say({ schedule, utilization: report.workers.map((worker) => worker.utilization), curve })
+      }
       if (curve.length < rounds) utilization = report.workers.map((worker) => worker.utilization)
       if (curve.length >= rounds || report.phase === 'failed' || Date.now() > deadline) break
     }
-    process.stdout.write(`${JSON.stringify({ schedule, utilization, curve })}\n`)
+    say({ schedule, utilization, curve, isDone: true })
     await api.stopRun(prepared.run).catch(() => {})
     for (;;) {
       const phase = (await api.report(prepared.run))?.phase
