@@ -30,8 +30,8 @@ function refusal(averaging: Record<string, unknown>, max: number, parameterCount
   }
 }
 
-test('the default takes the built-in model with hundreds of workers, and 124 M with a few', () => {
-  expect(refusal({}, 512, 865_024)).toBeNull()
+test('the default takes the built-in model with as many workers as there can be, and 124 M with a few', () => {
+  expect(refusal({}, 1024, 865_024)).toBeNull()
   expect(refusal({}, 4, 124_000_000)).toBeNull()
 })
 

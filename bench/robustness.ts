@@ -51,6 +51,7 @@ const choice: Choice = {
 const outcomes = await readPlayed(values.results)
 const tasks = {
   signs: await openTask({ rounds, sent: 'signs' }),
+  fading: await openTask({ rounds, sent: 'fading' }),
   sparse: await openTask({ rounds, sent: 'sparse' }),
 }
 for (const slot of slotsOf(choice)) {

@@ -5,9 +5,12 @@ import { parseRunFile } from './run-spec.ts'
 test.each([
   [
     {},
-    { optimizer: 'muon', learningRate: 0.01, compressor: 'sign', outerLearningRate: 1.4, blockSize: 4096 },
+    {
+      ...{ optimizer: 'muon', learningRate: 0.01, compressor: 'sign' },
+      ...{ outerLearningRate: 1.4, blockSize: 4096, errorFeedback: 0.7 },
+    },
   ],
-  [{ model: { preset: 'cnn' } }, { optimizer: 'adamw', learningRate: 0.003, compressor: 'sign' }],
+  [{ model: { preset: 'cnn' } }, { optimizer: 'adamw', compressor: 'sign', errorFeedback: 1 }],
   [{ model: { onnx: 'a.onnx' } }, { optimizer: 'adamw', compressor: 'int8', outerLearningRate: null }],
   [{ train: { optimizer: 'sgd' } }, { optimizer: 'sgd', learningRate: 0.1 }],
   [{ train: { learningRate: 0.5 } }, { optimizer: 'muon', learningRate: 0.5 }],

@@ -15,7 +15,8 @@ const learningRates = { adamw: 3e-3, muon: 0.01, sgd: 0.1, lion: 5e-4 } as const
 
 /**
  * A mean of coarse updates that point apart is too short: signs want a longer outer step. Their scale is a mean, not a
- * peak, and loses little in a large block. Few large values want a residual that fades.
+ * peak, and loses little in a large block. Few large values want a residual that fades; so do a GPT's signs, but not where
+ * workers may see different things.
  */
 const ofCompressor: Readonly<Partial<Record<AveragingSection['compressor'], Section>>> = {
   sign: { blockSize: 4096, outerLearningRate: 1.4 },
@@ -38,12 +39,13 @@ export function withDefaults(file: unknown): unknown {
   const compressor = averaging.compressor ?? (preset === 'onnx' ? 'int8' : 'sign')
   const learningRate = lookUp(learningRates, optimizer)
   const { outerLearningRate, ...others } = lookUp(ofCompressor, compressor) ?? {}
+  const fading = compressor === 'sign' && preset === 'gpt' ? { errorFeedback: 0.7 } : {}
   const isPlainStep = (averaging.outer ?? 'sgd') === 'sgd'
   return {
     ...file,
     train: { optimizer, ...(learningRate === undefined ? {} : { learningRate }), ...train },
     averaging: {
-      ...{ compressor, ...others },
+      ...{ compressor, ...others, ...fading },
       ...(isPlainStep && outerLearningRate !== undefined ? { outerLearningRate } : {}),
       ...averaging,
     },

@@ -1,6 +1,6 @@
 import { attacks } from './attacks.ts'
 import { contenders, faulty } from './contenders.ts'
-import { keyOf, type Outcomes, ratioOf, rounds, type Sent, sparseAttacks } from './plan.ts'
+import { fadingRules, keyOf, type Outcomes, ratioOf, rounds, type Sent, sparseAttacks } from './plan.ts'
 
 /** The rule that the page recommends, and the bounds that it is held to: no attack, and a fifth of attackers. */
 const recommended = 'geometric-median'
@@ -38,6 +38,19 @@ export function robustnessPage(outcomes: Outcomes, seeds: readonly number[]): st
       attacks.map(({ name }) => name),
       attackers,
     )
+  const fading = markdownTable(
+    ['attack', ...[2, 3].flatMap((attackers) => fadingRules.map((name) => `${name}, ${attackers} of 10`))],
+    [null, ...attacks.map(({ name }) => name)].map((attack) => [
+      attack ?? 'nobody attacks',
+      ...[2, 3].flatMap((attackers) =>
+        contenders
+          .filter(({ name }) => fadingRules.includes(name))
+          .map((contender) =>
+            formatRatio(ratio('fading', contender, attack, attack === null ? 0 : attackers), attack),
+          ),
+      ),
+    ]),
+  )
   const clean = outcomes.get(
     keyOf({ sent: 'signs', contender: contenders[0]!, attack: null, attackers: 0, seed: seeds[0]! }),
   )
@@ -87,6 +100,12 @@ ${signs(3)}
 ## 1 of 10 attacks
 
 ${signs(1)}
+
+## With a residual that fades
+
+All of the above keeps the whole residual (β 1). Runs of GPTs keep 0.7 of it; against the clean mean of the same updates:
+
+${fading}
 
 ## What the figures say
 

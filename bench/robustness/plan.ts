@@ -5,8 +5,8 @@ import { type Contender, contenders } from './contenders.ts'
 export const members = 10
 export const rounds = 25
 
-/** What members send: signs of all values, as runs do unless told otherwise, or few values, whole (SparseLoCo). */
-export const sents = ['signs', 'sparse'] as const
+/** What members send: signs of all values, with a residual that is kept or, as runs of GPTs do, fades; or few values, whole (SparseLoCo). */
+export const sents = ['signs', 'fading', 'sparse'] as const
 export type Sent = (typeof sents)[number]
 
 /** One cell of the tables. No attack and no attackers is a clean run; no attack and some, one in which their places are empty. */
@@ -20,6 +20,8 @@ export interface Slot {
 
 /** The rule that everything is measured against. */
 const reference = contenders[0]!
+/** Where the residual fades. */
+export const fadingRules = ['mean', 'geometric-median']
 /** Enough to show what sparse updates do to rules that look at one coordinate at a time. */
 export const sparseAttacks = ['sign-flip', 'noise', 'alie', 'loud-ipm']
 
@@ -47,10 +49,15 @@ export function slotsOf(choice: Choice): Slot[] {
       slots.push({ sent, contender, attack, attackers, seed })
     add('signs', reference, null, 0)
     add('sparse', reference, null, 0)
+    const faders = rules.filter(({ name }) => fadingRules.includes(name))
+    for (const contender of new Set([reference, ...faders])) add('fading', contender, null, 0)
     for (const contender of rules) if (contender !== reference) add('signs', contender, null, 0)
     for (const attackers of choice.attackers) {
       add('signs', reference, null, attackers)
       for (const attack of chosen) for (const contender of rules) add('signs', contender, attack, attackers)
+      if (attackers > 1)
+        for (const attack of chosen)
+          for (const contender of faders) add('fading', contender, attack, attackers)
       if (attackers !== 2) continue
       for (const contender of rules) if (contender !== reference) add('sparse', contender, null, 0)
       for (const attack of chosen.filter(({ name }) => sparseAttacks.includes(name))) {

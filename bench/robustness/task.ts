@@ -55,9 +55,10 @@ export interface TaskOptions {
   readonly sent: Sent
 }
 
-/** A run's own, and SparseLoCo as published, with the inner optimizer that it was published for. */
+/** A run's own, with all of the residual kept and as runs of GPTs do; and SparseLoCo as published, with the inner optimizer that it was published for. */
 const ways = {
-  signs: { train: {}, averaging: {} },
+  signs: { train: {}, averaging: { errorFeedback: 1 } },
+  fading: { train: {}, averaging: {} },
   sparse: { train: { optimizer: 'adamw' }, averaging: { compressor: 'sparse-loco' } },
 } as const satisfies Record<Sent, unknown>
 
