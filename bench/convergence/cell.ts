@@ -17,8 +17,10 @@ export type TaskName = 'test' | 'micro' | 'mini' | 'gpt' | 'mnist' | 'mnist-by-l
 /** Constants that are left out are those of the optimizer (program/optimizers/). */
 export interface Inner {
   readonly optimizer: 'adamw' | 'muon'
-  /** Its peak; half a cosine takes it down to a tenth. */
+  /** Its peak; half a cosine takes it down. */
   readonly learningRate: number
+  /** Where to, as a part of the peak: a tenth where it is left out. */
+  readonly finalLearningRate?: number
   readonly warmupSteps: number
   /** Of AdamW's first moment, and of Muon's momentum. */
   readonly momentum?: number
@@ -52,8 +54,8 @@ export interface Sync {
 
 export type CodecSpec =
   | { readonly kind: 'f32' }
-  /** Blocks of 128 values, 4,096 of signs; β is the decay of the error feedback. */
-  | { readonly kind: 'int8' | 'int4' | 'sign'; readonly beta: number }
+  /** Blocks of 128 values, 4,096 of signs where none is given; β is the decay of the error feedback. */
+  | { readonly kind: 'int8' | 'int4' | 'sign'; readonly beta: number; readonly blockSize?: number }
   /** SparseLoCo (arXiv 2508.15706): k of every 4,096 values, their places Rice-coded. */
   | { readonly kind: 'sparse'; readonly k: Course; readonly beta: number }
 

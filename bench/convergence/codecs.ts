@@ -16,11 +16,11 @@ export function compressorAt(spec: CodecSpec, done: number): Compressor {
     case 'f32':
       return f32()
     case 'int8':
-      return int8({ blockSize, beta: spec.beta })
+      return int8({ blockSize: spec.blockSize ?? blockSize, beta: spec.beta })
     case 'int4':
-      return int4({ blockSize, beta: spec.beta })
+      return int4({ blockSize: spec.blockSize ?? blockSize, beta: spec.beta })
     case 'sign':
-      return sign({ blockSize: signBlockSize, beta: spec.beta })
+      return sign({ blockSize: spec.blockSize ?? signBlockSize, beta: spec.beta })
     case 'sparse': {
       const k = Math.min(maxChunkSize, Math.max(1, Math.round(along(spec.k, done))))
       return sparseLoCoRice({ chunkSize: maxChunkSize, k, beta: spec.beta })

@@ -6,7 +6,8 @@ const course = (value: Course): string =>
 const codec = (spec: CodecSpec): string => {
   if (spec.kind === 'f32') return 'f32'
   const decay = spec.beta === 1 ? '' : `, β ${spec.beta}`
-  return spec.kind === 'sparse' ? `sparse k ${course(spec.k)}${decay}` : `${spec.kind}${decay}`
+  if (spec.kind === 'sparse') return `sparse k ${course(spec.k)}${decay}`
+  return `${spec.kind}${spec.blockSize === undefined ? '' : ` of ${spec.blockSize}`}${decay}`
 }
 
 const optimizers = { adamw: 'AdamW', muon: 'Muon' } as const
@@ -14,7 +15,8 @@ const optimizers = { adamw: 'AdamW', muon: 'Muon' } as const
 /** What a cell is called in tables, and what `--only` looks into. */
 export function describe({ inner, sync, workers }: Cell): string {
   const rest = inner.momentum === undefined ? '' : `, momentum ${inner.momentum}`
-  const own = `${optimizers[inner.optimizer]} ${inner.learningRate}${rest}`
+  const floor = inner.finalLearningRate === undefined ? '' : ` to ${inner.finalLearningRate} of it`
+  const own = `${optimizers[inner.optimizer]} ${inner.learningRate}${floor}${rest}`
   if (sync === 'every-step') return workers === 1 ? `one worker, ${own}` : `DDP, ${own}`
   return `${averaging(sync)}, ${own}`
 }

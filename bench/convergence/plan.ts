@@ -72,7 +72,12 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
     cell(adamw, 'every-step', 1),
     cell(muon, 'every-step', 1),
   ]
-  const frontier = [muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how)))
+  const gentle: Inner = { ...muon, finalLearningRate: 0.3 }
+  const frontier = [
+    cell(gentle, 'every-step'),
+    ...bestSyncs.map((how) => cell(gentle, how)),
+    ...[muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how))),
+  ]
   if (extent === 'frontier') return [...references, ...frontier]
   if (extent === 'labelled') {
     const others = [
@@ -98,6 +103,23 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
 
 /** Many updates go against each other in a mean, and more so coarse ones: a longer outer step makes up for it. */
 const longer = { outer: { learningRate: 1.4, momentum: 0 } }
+
+/**
+ * A long outer step and a residual that fades: signs in small blocks, and few values. At R = 4 H 45 and 36, at R = 8 H 76 and 62
+ * are 1,000 times fewer than the ring.
+ */
+const bestSyncs: readonly Sync[] = [
+  ...[22, 45, 76].map((innerSteps) =>
+    sync(
+      innerSteps,
+      { kind: 'sign', beta: 0.7, blockSize: 512 },
+      { outer: { learningRate: 1.6, momentum: 0 } },
+    ),
+  ),
+  ...[18, 36, 62].map((innerSteps) =>
+    sync(innerSteps, sparse(512, 0.7), { outer: { learningRate: 2, momentum: 0 } }),
+  ),
+]
 
 /** The best of what was tried, at many bytes and at few. Signs at
  * H 44 and 72 are 1,000 times fewer than the ring at R = 4 and 8. */

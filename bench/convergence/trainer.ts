@@ -44,7 +44,11 @@ export async function openTrainer({ task, seed, steps, workers, inner, sync }: C
   const evaluation = await engine.loadEvaluation(buildTrainingProgram(model).evaluation)
   const batches = batchSource(manifest.format, evaluation.info)
   const schedule = {
-    ...{ learningRate: inner.learningRate, warmupSteps: inner.warmupSteps, finalLearningRate: 0.1 },
+    ...{
+      learningRate: inner.learningRate,
+      warmupSteps: inner.warmupSteps,
+      finalLearningRate: inner.finalLearningRate ?? 0.1,
+    },
     ...{ innerSteps: steps, roundsPerEpoch: 1, epochs: 1, schedule: 'cosine' as const, decayShare: 0 },
   }
   const batchOf = (slot: number, step: number): Batch =>
