@@ -124,6 +124,20 @@ test('few entries, or nearly all, are alike by chance and are not compared', () 
   expect(admit([delta('a', 1), delta('b', 2)], { ...wide, compressor: full }).refused).toEqual([])
 })
 
+test.each([
+  ['512 of each chunk, also where the last chunk is short', 865_024, 512, 0],
+  ['more of each chunk', 8 * 4096, 513, null],
+  ['all of a short chunk of two', 4096 + 512, 512, null],
+  ['all of the only chunk', 512, 512, null],
+])('%s: is a copy of it found?', (_, count, k, original) => {
+  const compressor = sparseLoCo({ chunkSize: 4096, k, beta: 0 })
+  const draw = drawsAt(1, 'simulation', [0, 0])
+  const delta = Float32Array.from({ length: count }, () => draw() / 2 ** 32 - 0.5)
+  const update = compressor.decompress(compressor.compress(delta, compressor.init(count)).bytes, count)
+  const member = { update, norm: normOf(update) }
+  expect(nearCopies([member, member], 0.95, 1)).toEqual([null, original])
+})
+
 /** A unit vector of `entries` places of 4,096: one at this angle between two that share none. */
 function atAngle(degrees: number, entries: number) {
   const angle = (degrees / 180) * Math.PI

@@ -1,3 +1,4 @@
+import { maxChunkSize } from './contribution-format.ts'
 import type { SparseUpdate, Update } from './update.ts'
 
 /** Places of a sketch. The cosine c of two sketches is off by (1 − c²) / √1,024 in the standard deviation. */
@@ -6,8 +7,10 @@ const sketchLength = 1024
 const sketchMargin = 0.05
 /** With fewer entries, chance makes honest updates alike, and so does the one way downhill of a model with few parameters. */
 const fewestEntries = 128
-/** Who sends a larger share of the parameters agrees with everybody on most: see below on dense updates. */
-const highestDensity = 1 / 8
+/** Who names more of each chunk agrees with everybody on most: see below on dense updates. The last chunk can be short. */
+const mostOfChunk = maxChunkSize / 8
+/** Of fewer than three chunks, a short last one that is sent whole would be much of the update. */
+const highestDensity = 1 / 6
 
 /**
  * For each update the index of the earlier one that it nearly copies, cosine at least `threshold`, or null. A copy is nobody's
@@ -47,8 +50,12 @@ export function nearCopies(
 
 function isJudged(update: Update): update is SparseUpdate {
   if (update.kind !== 'sparse') return false
-  const entries = update.indices.length
-  return entries >= fewestEntries && entries <= highestDensity * update.parameterCount
+  const { indices, parameterCount } = update
+  const most = Math.min(
+    mostOfChunk * Math.ceil(parameterCount / maxChunkSize),
+    highestDensity * parameterCount,
+  )
+  return indices.length >= fewestEntries && indices.length <= most
 }
 
 /**
