@@ -30,7 +30,7 @@ const schema = z.strictObject({
   tensorBytes: count.max(maxStateBlockBytes),
   /** UnixFS files of what replicas carry beside θ from round to round, 4 bytes a parameter each. */
   vectors: z.array(contentLink()).max(8),
-  /** The order of the flat parameter vector, over which the state root is taken; the file sorts by name. */
+  /** The order of the flat parameter vector, over which the state root is taken. The file of version 2 sorts by name, that of 3 is in this order. */
   table: z
     .array(z.strictObject({ name: z.string().min(1).max(512), shape: z.array(count).max(16), offset: count }))
     .max(65_536),

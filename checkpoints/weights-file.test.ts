@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { maskedScore } from '../program/import/masks.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { writeParameterFile } from './parameter-file.ts'
 import { openStore } from './store.ts'
@@ -74,6 +75,22 @@ test('weights of another table, other bytes and values that are not finite are r
   await expect(fetchWeights(broken.cid, table, fetchFrom(broken.blocks))).rejects.toMatchObject({
     code: 'WEIGHTS_UNFIT',
   })
+})
+
+test('−∞ in what is frozen is what an imported mask has for it; elsewhere, and NaN, it is refused by its name', async () => {
+  const open = Number.NEGATIVE_INFINITY
+  const masked = [
+    { name: 'w', shape: [2], offset: 0 },
+    { name: 'mask', shape: [3], offset: 2, role: 'frozen' },
+  ]
+  const read = async (...values: readonly number[]) => {
+    const { cid, blocks } = await writeWeightsFile(Float32Array.from(values), masked)
+    return [...(await fetchWeights(cid, masked, fetchFrom(blocks)))]
+  }
+  expect(await read(1, 2, open, 0, open)).toEqual([1, 2, maskedScore, 0, maskedScore])
+  await expect(read(1, open, 0, 0, 0)).rejects.toThrow(/"w" holds -Infinity/)
+  await expect(read(1, 2, open, Number.NaN, 0)).rejects.toThrow(/"mask" holds NaN/)
+  await expect(read(1, 2, 0, 0, Number.POSITIVE_INFINITY)).rejects.toThrow(/"mask" holds Infinity/)
 })
 
 test('a file whose block cannot be had says what fetching said', async () => {

@@ -1,3 +1,4 @@
+import { maskedScore } from '../program/import/masks.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText } from '../protocol/ids.ts'
 import { maxStateBlockBytes } from '../protocol/limits.ts'
@@ -49,7 +50,8 @@ export const weightsParts = (
   storedFile(cid, { maxBytes, fetch, refuse: (why, cause) => unfit(cid, why, cause) })
 
 /**
- * Brings the weights of a table here, in its order.
+ * Brings the weights of a table here, in its order. In what is frozen, −∞ becomes the number that the import of a mask
+ * has for it: a module's own file holds its masks as they were.
  * @param read makes them of the file, which by default holds the table and nothing else
  * @throws MurmurError WEIGHTS_UNFIT (exit `verification`), SAFETENSORS_MALFORMED, CHECKPOINT_MISMATCH, or what `fetch`
  * throws.
@@ -65,8 +67,23 @@ export async function fetchWeights(
   const parts: Uint8Array[] = []
   for await (const part of weightsParts(cid, maxBytes, fetch)) parts.push(part)
   const theta = read(Buffer.concat(parts))
-  if (!theta.every(Number.isFinite)) throw unfit(cid, 'it holds values that are not finite numbers')
+  for (const { name, shape, offset, role } of table) {
+    const values = theta.subarray(offset, offset + shape.reduce((a, b) => a * b, 1))
+    if (role === 'frozen') makeFinite(values)
+    const stray = values.find((value) => !Number.isFinite(value))
+    if (stray !== undefined) throw unfit(cid, `${JSON.stringify(name.slice(0, 100))} holds ${stray}`)
+  }
   return theta
+}
+
+/** In place. */
+function makeFinite(mask: Float32Array): void {
+  for (
+    let at = mask.indexOf(Number.NEGATIVE_INFINITY);
+    at >= 0;
+    at = mask.indexOf(Number.NEGATIVE_INFINITY, at)
+  )
+    mask[at] = maskedScore
 }
 
 function unfit(cid: CidText, why: string, cause?: unknown): MurmurError {

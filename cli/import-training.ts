@@ -37,7 +37,7 @@ export async function prepareImported(
     process.stderr.write(`${model.onnx}: Dropout (node ${JSON.stringify(node)}) is left out of training\n`)
   for (const mask of imported.masks)
     process.stderr.write(
-      `${model.onnx}: ${JSON.stringify(mask)} has ${maskedScore.toPrecision(1)} for -Infinity\n`,
+      `${model.onnx}: ${JSON.stringify(mask)} has ${maskedScore.toPrecision(1)} for -Infinity and is frozen: it is not trained\n`,
     )
   const programs = buildPrograms(imported.modelOf, train.batch, options)
   const { task, inputs, logits } = checkProgram(programs.sampling)

@@ -9,7 +9,7 @@ import type { ForeignInput, ForeignModel, ForeignNode } from './foreign-model.ts
 import { interpret } from './interpret.ts'
 import { liveNodes } from './live-nodes.ts'
 import { isConstant, type Operand, type OperandWriter, operandWriter, type Tensor } from './operand.ts'
-import { findParameters } from './parameters.ts'
+import { findParameters, type ImportedParameters } from './parameters.ts'
 import { shown, unsupportedOnnx } from './refusal.ts'
 import { batched, fixedBatch, graphParts, signatureOf, taskOf } from './signature.ts'
 
@@ -24,7 +24,7 @@ export interface ImportedModel {
   readonly batch: number | null
   /** Operators of training that are left out, each by the name of its node. */
   readonly leftOut: readonly string[]
-  /** Parameters in which a large negative number stands for −∞. */
+  /** Parameters and constants in which a large negative number stands for −∞. */
   readonly masks: readonly string[]
   /** The file's weights as a flat vector of a table that has these parameters in any order; by default, of `table`. */
   weights(layout?: ParameterTable): Float32Array
@@ -47,7 +47,7 @@ export function importModel(file: ForeignModel, options: ImportOptions = {}): Im
   const parts = graphParts(live, signature, (name) => byValue.has(name))
   const used = new Set([...live.flatMap(({ inputs }) => inputs), signature.output])
   const fixed = fixedBatch(signature)
-  const constants = constantsOf(file, live, byValue)
+  const constants = constantsOf(file, live, parameters)
 
   const run = (
     graph: Graph,
@@ -161,16 +161,16 @@ const shapeOnly = (targets: ForeignInput, batch: number): Value => ({
   ...batched(targets, batch),
 })
 
-/** Initializers that are not trained; read here, so that they are decoded once. */
+/** Initializers that are not parameters, masks among them made finite; read here, so that they are decoded once. */
 function constantsOf(
   { initializers }: ForeignModel,
   live: readonly ForeignNode[],
-  parameters: ReadonlyMap<string, string>,
+  { byValue, constantMasks }: Pick<ImportedParameters, 'byValue' | 'constantMasks'>,
 ): ReadonlyMap<string, Operand> {
   const read = new Set(live.flatMap(({ inputs }) => inputs))
   const constants = new Map<string, Operand>()
   for (const [name, tensor] of initializers)
-    if (read.has(name) && !parameters.has(name)) constants.set(name, tensor.read())
+    if (read.has(name) && !byValue.has(name)) constants.set(name, (constantMasks.get(name) ?? tensor).read())
   return constants
 }
 

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { decodeModel } from '../onnx/decode-model.ts'
+import { buildPrograms } from '../training-program.ts'
 import { decodeOnnx } from './decode-onnx.ts'
 import { expectSame } from './fixtures/both-ways.ts'
 import { floatTensor, type WrittenModel, type WrittenNode, writeOnnx } from './fixtures/write-onnx.ts'
@@ -25,6 +27,12 @@ const model = (
   initializers: [weight, floatTensor('mask', [values.length], values), ...initializers],
 })
 const read = (file: WrittenModel) => importModel(decodeOnnx(writeOnnx(file)), { loss: 'mse' })
+
+/** The numbers that a program's bytes hold. */
+const floatsIn = (program: Uint8Array) =>
+  decodeModel(program, 2 ** 20).initializers.flatMap((tensor) =>
+    tensor.type === 'float32' ? [...new Float32Array(tensor.bytes.slice().buffer)] : [],
+  )
 
 const one = {
   op: 'Constant',
@@ -77,8 +85,22 @@ test('a mask whose name the exporter lost is a constant', async () => {
     initializers: [weight, floatTensor('/Slice_3_output_0', [3], [0, open, 0])],
   }
   const { table, masks } = read(file)
-  expect([table.parameters.map(({ name }) => name), masks]).toEqual([['fc.weight'], []])
+  expect([table.parameters.map(({ name }) => name), masks]).toEqual([['fc.weight'], ['/Slice_3_output_0']])
+  const { sampling } = buildPrograms(read(file).modelOf, 1)
+  expect(floatsIn(sampling)).toContain(maskedScore)
+  expect(floatsIn(sampling).filter((value) => !Number.isFinite(value))).toEqual([])
   await expectSame(writeOnnx(file), Float32Array.of(0.5, -1, 0.25), [1, 3])
+})
+
+test.each([
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+])('nor may a mask whose name is lost hold %s', (told, value) => {
+  const file: WrittenModel = {
+    nodes: [scores, add('/Slice_3_output_0'), softmax],
+    initializers: [weight, floatTensor('/Slice_3_output_0', [3], [0, open, value])],
+  }
+  expect(() => read(file)).toThrow(`"/Slice_3_output_0" holds ${told}`)
 })
 
 test.each<[string, WrittenModel, RegExp]>([

@@ -33,11 +33,12 @@ export function checkMask(
   { initializers }: Pick<ForeignModel, 'initializers'>,
 ): void {
   const masked = new Set([value])
+  const makers = new Map(live.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
   for (const node of live) {
     if (!node.inputs.some((name) => masked.has(name)) || node.opType === 'Softmax') continue
     const isSum =
       node.opType === 'Add' ||
-      (node.opType === 'Mul' && node.inputs.some((name) => isOne(name, live, initializers)))
+      (node.opType === 'Mul' && node.inputs.some((name) => isOne(name, makers, initializers)))
     if (!isSum && !moving.has(node.opType)) throw otherUse(value, `node ${shown(node.name)} (${node.opType})`)
     for (const name of node.outputs) masked.add(name)
   }
@@ -48,14 +49,13 @@ export function checkMask(
 /** `torch.baddbmm` multiplies what it adds by its `beta`. */
 function isOne(
   name: string,
-  live: readonly ForeignNode[],
+  makers: ReadonlyMap<string, ForeignNode>,
   initializers: ForeignModel['initializers'],
 ): boolean {
   const stored = initializers.get(name)
   if (stored !== undefined) return isSingleOne(stored)
-  const makerOf = (value: string) => live.find(({ outputs }) => outputs.includes(value))
-  const maker = makerOf(name)
-  const made = maker?.opType === 'Cast' ? makerOf(maker.inputs[0]!) : maker
+  const maker = makers.get(name)
+  const made = maker?.opType === 'Cast' ? makers.get(maker.inputs[0]!) : maker
   const constant = made?.opType === 'Constant' ? made.attributes.get('value') : undefined
   return constant?.kind === 'tensor' && isSingleOne(constant.value)
 }

@@ -9,8 +9,10 @@ export interface ImportedParameters {
   readonly table: ParameterTable
   /** Name of a value in the file → the parameter that it is. */
   readonly byValue: ReadonlyMap<string, string>
-  /** Those in which a large negative number stands for −∞ (masks.ts). */
+  /** Values, parameters or not, in which a large negative number stands for −∞ (masks.ts). */
   readonly masks: readonly string[]
+  /** Of those masks, the ones without a name in the module, as constants of the program. */
+  readonly constantMasks: ReadonlyMap<string, ForeignTensor>
   /** The values that the file holds, as a flat vector of a table that has these parameters in any order; zeros of others. */
   weights(layout?: ParameterTable): Float32Array
 }
@@ -32,6 +34,7 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
   const byValue = new Map<string, string>()
   const found: (Omit<Parameter, 'offset'> & { readonly tensor: ForeignTensor })[] = []
   const masks: string[] = []
+  const constantMasks = new Map<string, ForeignTensor>()
   for (const [value, stored] of reachedFloats(model, live)) {
     const kind = kindOf(model, value, statistics.has(value))
     if (kind === 'constant') continue
@@ -41,10 +44,14 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
     const isMask = model.kinds.get(value) !== 'parameter' && values.includes(Number.NEGATIVE_INFINITY)
     if (isMask) checkMask(value, live, model)
     else if (!isNamed) throw lostName(value, live)
-    // A mask that the exporter folded is one of the program's constants.
-    if (!isNamed) continue
     if (isMask) masks.push(value)
     const tensor = isMask ? finiteMask(stored) : stored
+    const init = initializerOf(value, isMask ? (tensor.read().values as Float32Array) : values)
+    // A mask that the exporter folded is one of the program's constants.
+    if (!isNamed) {
+      constantMasks.set(value, tensor)
+      continue
+    }
     if (tensor.shape.length > 8 || tensor.shape.some((size) => size < 1))
       throw unsupportedOnnx(`parameter ${shown(value)} has the shape [${tensor.shape}]`)
     const role = isMask ? 'frozen' : kind === 'weight' ? undefined : kind
@@ -52,7 +59,7 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
     found.push({
       name: value,
       shape: tensor.shape,
-      init: initializerOf(value, isMask ? (tensor.read().values as Float32Array) : values),
+      init,
       decay: role === undefined && tensor.shape.length >= 2,
       ...(role === undefined ? {} : { role }),
       tensor,
@@ -66,6 +73,7 @@ export function findParameters(model: ForeignModel, live: readonly ForeignNode[]
     table,
     byValue,
     masks,
+    constantMasks,
     weights: (layout = table) => {
       const flat = new Float32Array(layout.count)
       for (const { name, offset } of layout.parameters) {
