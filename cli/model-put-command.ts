@@ -21,9 +21,9 @@ export async function modelPutCommand(
   file: string,
   options: { home?: string; json?: boolean },
 ): Promise<void> {
-  const api = await connectApi(homeFolder(options.home))
-  await withModelFile(file, (handle, size) =>
-    interruptible('run it again: what the head has already is only sent, not kept, twice', async (signal) => {
+  await withModelFile(file, async (handle, size) => {
+    const api = await connectApi(homeFolder(options.home))
+    await interruptible(again, async (signal) => {
       const every = toldEveryBytes(size)
       let [blocks, stored] = [0, 0]
       const cid = await fileBlocks(partsOf(file, handle, size, signal), async (block, content) => {
@@ -37,9 +37,11 @@ export async function modelPutCommand(
       process.stdout.write(
         `${options.json === true ? JSON.stringify({ cid, bytes: size, blocks }, null, 2) : cid}\n`,
       )
-    }),
-  )
+    })
+  })
 }
+
+const again = 'run it again: what the head has already is only sent, not kept, twice'
 
 /** Opens a file that runs could name, and gives it, with its length, to `work`. */
 async function withModelFile(
@@ -54,14 +56,24 @@ async function withModelFile(
     const { code } = cause as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR')
       throw refused('MODEL_FILE_MISSING', `${path} does not exist`, 'check the path', cause)
-    throw unreadable(path, code ?? 'unknown cause', cause)
+    throw unreadable(
+      path,
+      code ?? 'unknown cause',
+      code === 'EACCES' || code === 'EPERM' ? 'let this account read it, or run as one that may' : wanted,
+      cause,
+    )
   }
   try {
     const stat = await file.stat()
-    if (!stat.isFile()) throw unreadable(path, 'it is not a file')
-    if (stat.size === 0) throw unreadable(path, 'it is empty')
+    if (!stat.isFile()) throw unreadable(path, 'it is not a file', wanted)
+    if (stat.size === 0)
+      throw unreadable(path, 'it is empty', 'write the file again: whatever made it did not finish')
     if (stat.size > maxStateBlockBytes)
-      throw unreadable(path, `it has ${stat.size} bytes, the limit is ${maxStateBlockBytes}`)
+      throw unreadable(
+        path,
+        `it has ${stat.size} bytes, the limit is ${maxStateBlockBytes}`,
+        'give a smaller model: a run can hold none that is larger',
+      )
     await work(file, stat.size)
   } finally {
     await file.close()
@@ -81,7 +93,8 @@ async function* partsOf(
     const { buffer, bytesRead } = await file
       .read(new Uint8Array(leafBytes), 0, leafBytes, at)
       .catch((cause) => {
-        throw unreadable(path, (cause as NodeJS.ErrnoException).code ?? 'unknown cause', cause)
+        const why = (cause as NodeJS.ErrnoException).code ?? 'unknown cause'
+        throw unreadable(path, why, 'check the disk or share that it is on', cause)
       })
     at += bytesRead
     if (at > size || (bytesRead === 0 && at < size))
@@ -95,13 +108,10 @@ async function* partsOf(
   }
 }
 
-const unreadable = (path: string, why: string, cause?: unknown): MurmurError =>
-  refused(
-    'MODEL_FILE_UNREADABLE',
-    `cannot read ${path}: ${why}`,
-    'give one ONNX file that keeps all in itself, or one of safetensors',
-    cause,
-  )
+const wanted = 'give one ONNX file that keeps all in itself, or one of safetensors'
+
+const unreadable = (path: string, why: string, next: string, cause?: unknown): MurmurError =>
+  refused('MODEL_FILE_UNREADABLE', `cannot read ${path}: ${why}`, next, cause)
 
 function refused(code: string, message: string, next: string, cause?: unknown): MurmurError {
   return new MurmurError(code, { message, next, exit: 'usage', cause })

@@ -1,5 +1,5 @@
 import { truncateSync } from 'node:fs'
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { Command } from 'commander'
@@ -14,6 +14,12 @@ import { type HeadProcess, startHead } from './head-process.ts'
 import { importOnnx } from './import-onnx.ts'
 import { addModel } from './model.ts'
 import { prepareRun, readRunFile } from './submit.ts'
+
+// Of a superuser's tests no file can keep itself from being read.
+vi.mock('node:fs/promises', async (original) => {
+  const actual = await original<typeof import('node:fs/promises')>()
+  return { ...actual, open: vi.fn(actual.open) }
+})
 
 const transformer = path.join(import.meta.dirname, '../program/import/fixtures/transformer-legacy.onnx')
 const told: string[] = []
@@ -39,6 +45,11 @@ const put = (file: string, ...more: readonly string[]) =>
     await program.parseAsync(['model', 'put', file, '--home', home, ...more], { from: 'user' })
   })
 
+const unreadable = (why: string, advice: string) => ({
+  ...{ code: 'MODEL_FILE_UNREADABLE', exit: 'usage' },
+  message: expect.stringContaining(why),
+  next: expect.stringContaining(advice),
+})
 const never = (why: string) => expect.fail(why)
 
 test('what was put is a run’s model and its weights, by the CIDs that were printed', async () => {
@@ -98,17 +109,24 @@ test('a file that is not there, or is none that a run could name, is refused bef
     code: 'MODEL_FILE_MISSING',
     exit: 'usage',
   })
-  for (const [file, why] of [
-    [home, 'it is not a file'],
-    [empty, 'it is empty'],
-    [vast, `the limit is ${maxStateBlockBytes}`],
-  ] as const) {
-    const message = expect.stringContaining(why)
-    await expect(put(file)).rejects.toMatchObject({ code: 'MODEL_FILE_UNREADABLE', exit: 'usage', message })
-  }
+  for (const [file, why, advice] of [
+    [home, 'it is not a file', 'give one ONNX file'],
+    [empty, 'it is empty', 'write the file again'],
+    [vast, `the limit is ${maxStateBlockBytes}`, 'a smaller model'],
+  ] as const)
+    await expect(put(file)).rejects.toMatchObject(unreadable(why, advice))
+})
+
+test('one that this account may not read is told from one of the wrong kind', async () => {
+  vi.mocked(open).mockRejectedValueOnce(Object.assign(new Error(), { code: 'EACCES' }))
+  await expect(put(transformer)).rejects.toMatchObject(unreadable('EACCES', 'let this account read it'))
+  vi.mocked(open).mockRejectedValueOnce(Object.assign(new Error(), { code: 'EISDIR' }))
+  await expect(put(transformer)).rejects.toMatchObject(unreadable('EISDIR', 'give one ONNX file'))
 })
 
 test('without a head it says so', async () => {
   const nowhere = path.join(home, 'nowhere')
   await expect(put(transformer, '--home', nowhere)).rejects.toMatchObject({ exit: 'unreachable' })
+  const missing = put(path.join(home, 'none.onnx'), '--home', nowhere)
+  await expect(missing).rejects.toMatchObject({ code: 'MODEL_FILE_MISSING' })
 })
