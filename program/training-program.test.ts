@@ -13,7 +13,7 @@ test('equal specs give equal bytes, and these are the golden ones', () => {
   expect(Buffer.compare(first.training, second.training)).toBe(0)
   expect([first.training, first.evaluation, first.sampling].map(sha256)).toMatchInlineSnapshot(`
     [
-      "f5a4c9263f7e98f55796607e7e6f853abdb6d9212c3cfafa22bb4774dae95616",
+      "988b8fcbc6b6c273159d3af388e121457d7befd4ce2dd42cb2f9215bda73c22b",
       "166f234c6a9a8694fe3feabe9e67ad975efcaa72e0e16b8e73c5b1d1529a2ff2",
       "d480e78833434659e5e17991de15c160733886231753fa7489395049c796b8e1",
     ]

@@ -1,4 +1,4 @@
-import type { OnnxModel, OnnxNode, OnnxTensor } from '../onnx/model-proto.ts'
+import type { OnnxModel, OnnxNode } from '../onnx/model-proto.ts'
 import { withUsedNodes } from '../recompute/used-nodes.ts'
 import { turnsMatrices } from './turned-product.ts'
 import { useCounts } from './use-counts.ts'
@@ -9,8 +9,8 @@ import { useCounts } from './use-counts.ts'
  *
  *     Σⱼ (g vᵀ ⊙ mask) ⊙ softmax = Σ_d g ⊙ o
  *
- * (Dao et al., FlashAttention, arXiv 2205.14135, appendix B.2.) Any mask will do, and none. Where the mask only cuts what
- * the softmax has left of scores that were hidden from it, w (g vᵀ − sum) is the gradient: it need not be masked again.
+ * (Dao et al., FlashAttention, arXiv 2205.14135, appendix B.2.) Any mask will do, and none. Nothing else is
+ * taken from w: where a hidden score lies far above the visible ones, w (g vᵀ − sum) is not the gradient.
  */
 export function attentionGradient(model: OnnxModel): OnnxModel {
   const index = indexOf(model)
@@ -18,11 +18,8 @@ export function attentionGradient(model: OnnxModel): OnnxModel {
   for (const node of model.nodes) {
     const found = rowSumOf(node, index)
     if (found === undefined) continue
-    const { terms, gradient, output, difference, unmasked, weights } = found
+    const { terms, gradient, output } = found
     replaced.set(terms.outputs[0]!, { ...terms, inputs: [gradient, output] })
-    if (unmasked === undefined) continue
-    replaced.set(difference.outputs[0]!, { ...difference, inputs: [unmasked, difference.inputs[1]!] })
-    replaced.set(node.outputs[0]!, { ...node, inputs: [weights, difference.outputs[0]!] })
   }
   if (replaced.size === 0) return model
   return withUsedNodes({ ...model, nodes: model.nodes.map((node) => replaced.get(node.outputs[0]!) ?? node) })
@@ -35,7 +32,6 @@ interface Index {
   readonly uses: ReadonlyMap<string, number>
   /** Of each constant that is one whole number. */
   readonly numbers: ReadonlyMap<string, number>
-  readonly constants: ReadonlyMap<string, OnnxTensor>
 }
 
 const keyOf = (opType: string, factors: readonly string[]): string => `${opType} ${factors}`
@@ -55,13 +51,11 @@ function indexOf(model: OnnxModel): Index {
       Number(new DataView(bytes.buffer, bytes.byteOffset, 8).getBigInt64(0, true)),
     ]),
   )
-  const constants = new Map(initializers.map((tensor) => [tensor.name, tensor]))
-  return { makers, products, uses: useCounts(model), numbers, constants }
+  return { makers, products, uses: useCounts(model), numbers }
 }
 
 /** Of a node softmax ⊙ (incoming − sum), written for a softmax over the last axis: what the sum is of, and what takes its place. */
-function rowSumOf(node: OnnxNode, index: Index) {
-  const { makers, products, uses, numbers } = index
+function rowSumOf(node: OnnxNode, { makers, products, uses, numbers }: Index) {
   const made = (name: string | undefined, opType: string) => {
     const maker = name === undefined ? undefined : makers.get(name)
     return maker?.opType === opType ? maker : undefined
@@ -82,10 +76,7 @@ function rowSumOf(node: OnnxNode, index: Index) {
   if (weights === undefined || backward === undefined || !turnsMatrices(turned)) return undefined
   if (!isRowSum(sum, turned, numbers)) return undefined
   const output = products.get(keyOf('MatMul', [weights, turned.inputs[0]!]))
-  if (output === undefined) return undefined
-  const cut = mask !== undefined && uses.get(difference.outputs[0]!) === 1 && isCut(softmax, mask, index)
-  const unmasked = cut ? product : undefined
-  return { terms, gradient: backward.inputs[0]!, output, difference, unmasked, weights }
+  return output === undefined ? undefined : { terms, gradient: backward.inputs[0]!, output }
 }
 
 function isOverLast({ attributes }: OnnxNode): boolean {
@@ -103,23 +94,4 @@ function isRowSum(
   const axis = numbers.get(sum?.inputs[1] ?? '')
   const last = perm?.kind === 'ints' ? perm.values.length - 1 : undefined
   return keep?.kind === 'int' && keep.value === 1 && (axis === -1 || axis === last)
-}
-
-/** e⁻⁵⁰ is nothing beside 1 in float32. */
-const hiddenBelow = -50
-
-/** Whether a mask of zeros and ones is zero only where a constant hides the score from the softmax. */
-function isCut(softmax: OnnxNode, mask: string, { makers, constants }: Index): boolean {
-  const scores = makers.get(softmax.inputs[0]!)
-  const [added, factors] = [constants.get(scores?.inputs[1] ?? ''), constants.get(mask)]
-  if (scores?.opType !== 'Add' || added === undefined || factors === undefined) return false
-  if ([added, factors].some(({ type }) => type !== 'float32')) return false
-  if (`${added.shape}` !== `${factors.shape}`) return false
-  const [terms, ones] = [floatsOf(added), floatsOf(factors)]
-  return ones.every((one, at) => one === 1 || (one === 0 && terms[at]! <= hiddenBelow))
-}
-
-function floatsOf({ bytes }: OnnxTensor): Float32Array {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  return Float32Array.from({ length: bytes.length / 4 }, (_, at) => view.getFloat32(at * 4, true))
 }

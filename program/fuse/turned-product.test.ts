@@ -25,7 +25,8 @@ async function computed(of: OnnxModel): Promise<readonly number[]> {
       return [name, { data: Float32Array.from({ length }, (_, at) => ((at * 37) % 19) - 9), shape }]
     }),
   )
-  const y = { data: new Float32Array(24), shape: of.outputs[0]!.shape }
+  const { shape } = of.outputs[0]!
+  const y = { data: new Float32Array(shape.reduce((product, size) => product * size, 1)), shape }
   const loaded = await ortLoader(ortNode, 'cpu', 1)(encodeModel(of), {} as never)
   await loaded.run(feeds, { y })
   await loaded.release()
@@ -48,4 +49,31 @@ test.each([
   ['of which other axes are exchanged', model({ perm: ints([1, 0, 2]) })],
 ])('a product %s stays as it is', (_, plain) => {
   expect(turnedProduct(plain)).toBe(plain)
+})
+
+/** x turned; then, for each of `factors`, multiplied with it and turned. */
+function inARow(factors: readonly (readonly number[])[]): OnnxModel {
+  const graph = createGraph()
+  let value: Value = graph.node('Transpose', [graph.input('x', 'float32', [2, 6, 6])], turn)
+  for (const [index, shape] of factors.entries()) {
+    const product = graph.node('MatMul', [value, graph.input(`b${index}`, 'float32', shape)])
+    value = graph.node('Transpose', [product], turn)
+  }
+  graph.output('y', value)
+  return graph.model(new Map())
+}
+
+test.each([1, 2, 3])('%i in a row compute what they did', async (count) => {
+  const plain = inARow(Array.from({ length: count }, () => [2, 6, 6]))
+  const turned = turnedProduct(plain)
+  expect(turned).not.toBe(plain)
+  expect(await computed(turned)).toEqual(await computed(plain))
+})
+
+test('a product with a matrix of fewer axes stays as it is; one with a matrix for the whole batch does not', async () => {
+  const flat = inARow([[6, 6]])
+  expect(turnedProduct(flat)).toBe(flat)
+  const shared = inARow([[1, 6, 6]])
+  expect(turnedProduct(shared)).not.toBe(shared)
+  expect(await computed(turnedProduct(shared))).toEqual(await computed(shared))
 })
