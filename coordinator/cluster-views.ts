@@ -64,7 +64,7 @@ export function runViewOf(
     owner: options.owner,
     phase: coordinator.phase,
     members: [...members.keys()],
-    excluded: new Set(ejected.keys()),
+    excluded: new Set([...ejected.keys(), ...coordinator.declined]),
     programMemoryBytes: coordinator.options.programMemoryBytes,
   }
 }

@@ -1,7 +1,7 @@
 import { checkAveraging } from '../aggregation/averaging.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { type CheckedProgram, checkProgram } from '../program/check-program.ts'
-import { type RunModel, readRunModel } from '../program/run-model.ts'
+import { assertCompute, type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId, type WorkerId } from '../protocol/ids.ts'
@@ -139,7 +139,7 @@ export class HeadRuns {
 
   /**
    * Takes a run whose blocks (spec, programs, data manifest, shards) are in the store. Submitting one twice is harmless.
-   * @throws MurmurError RUN_SPEC_INVALID, BLOCK_MISSING, QUEUE_FULL, NO_CHAIN, AVERAGING_INVALID, ROUND_TOO_LONG, and what checking its program throws.
+   * @throws MurmurError RUN_SPEC_INVALID, BLOCK_MISSING, QUEUE_FULL, NO_CHAIN, AVERAGING_INVALID, ROUND_TOO_LONG, COMPUTE_DIFFERS, PROGRAMS_DIFFER, and what checking its program throws.
    */
   async submit(run: RunId, options: SubmitOptions): Promise<void> {
     const { archive, chain, store, journal, clock } = this.#dependencies
@@ -160,6 +160,7 @@ export class HeadRuns {
       })
     }
     const model = readRunModel(await blockOf(store, spec.programs.training))
+    assertCompute(model, spec.train.compute)
     const { movingCount, table } = model
     const frozenCount = model.parameterCount - movingCount
     checkAveraging(spec, { parameterCount: movingCount, frozenCount, table })
@@ -381,16 +382,16 @@ export class HeadRuns {
 const isOpen = (entry: RunEntry): entry is RunEntry & { readonly coordinator: RunCoordinator } =>
   entry.coordinator?.isOver === false
 
-/** @throws MurmurError PROGRAMS_DIFFER (exit `usage`): it is of another kind, or of another model than what trains. */
+/** @throws MurmurError PROGRAMS_DIFFER (exit `usage`): it is of another kind or model than what trains, or in float16. */
 function refuseOther(
-  { kind, parameterCount, table }: CheckedProgram,
+  { kind, parameterCount, table, compute }: CheckedProgram,
   wanted: 'evaluation' | 'sampling',
   model: RunModel,
 ): void {
-  if (kind === wanted && parameterCount === model.parameterCount && isSame(table.parameters, model.table))
-    return
+  const isOfModel = parameterCount === model.parameterCount && isSame(table.parameters, model.table)
+  if (kind === wanted && isOfModel && compute === 'f32') return
   throw new MurmurError('PROGRAMS_DIFFER', {
-    message: `the ${wanted} program of the run is of kind ${kind}, or of another model than its training program`,
+    message: `the ${wanted} program of the run is of kind ${kind}, or of another model than its training program, or in float16`,
     next: 'submit again with `murmur run`, which builds them together',
     exit: 'usage',
   })

@@ -2,9 +2,12 @@ import { expect, test, vi } from 'vitest'
 import type { Escrow } from '../chain/escrow-port.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { aRun, hashOf, peer } from '../protocol/fixtures/names.ts'
+import type { WorkerId } from '../protocol/ids.ts'
 import type { BlockStore, Network } from '../protocol/ports.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
+import { runViewOf } from './cluster-views.ts'
 import type { HeadRecord } from './journal/record.ts'
+import { type ClusterMember, silent } from './members.ts'
 import { HeadReplica } from './replica.ts'
 import { rules } from './round/fixtures/virtual-head.ts'
 import { RunCoordinator } from './run.ts'
@@ -19,14 +22,18 @@ const account = { funded: 0n, refunded: 0n, reserved: 0n, claimed: 0n, unspent: 
 const state = { ended: false, epochs: 2, epochsSettled: 0, epochsClosed: 0 }
 const failure = (code: string) => new MurmurError(code, { message: code, next: 'none' })
 
-function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
+function opened(
+  escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>,
+  known = new Map<WorkerId, ClusterMember>(),
+) {
   const start = { theta: new Float32Array(1), vectors: [] }
   const records: HeadRecord[] = []
   const finished: string[] = []
+  const notes: string[] = []
   const log = new RunLog(aRun)
   log.setRules(rules)
   const clock = { now: () => 0 }
-  const members = () => new Map()
+  const members = () => known
   const fake = {
     createRun: async () => ({}),
     accounting: async () => account,
@@ -38,7 +45,12 @@ function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
   const run = new RunCoordinator(
     {
       run: aRun,
-      spec: { name: 'x', train: { epochs: 2 }, audit: { roundsPerEpoch: 1 } } as unknown as RunSpec,
+      spec: {
+        name: 'x',
+        train: { epochs: 2 },
+        audit: { roundsPerEpoch: 1 },
+        workers: { max: 1 },
+      } as unknown as RunSpec,
       ...{ task: 'language', parameterCount: 1, programMemoryBytes: 1 },
       money: {
         ...{ escrow: fake, epochReward: 100n, rpcUrl: '', chainId: 1, token: address },
@@ -65,12 +77,12 @@ function opened(escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>) {
         durable: async () => {},
         compact: async () => {},
       },
-      notes: new RunNotes({ log, clock, members, line: () => {} }),
+      notes: new RunNotes({ log, clock, members, line: (code) => notes.push(code) }),
       deposed: () => {},
     } satisfies RunDependencies,
   )
   run.lead(8, [peer(0)])
-  return { run, finished, records }
+  return { run, finished, records, notes }
 }
 
 test('a run that is stopped before it is funded is over, and its escrow closed', async () => {
@@ -100,5 +112,25 @@ test('a chain that is away is waited for', { timeout: 30_000 }, async () => {
     accounting: async () => ({ ...account, funded: 200n }),
   })
   await vi.waitFor(() => expect([away, run.phase]).toEqual([-1, 'forming']), { timeout: 25_000 })
+  await run.close()
+})
+
+test('a worker that says it cannot do the run is excluded from it, until it comes back as a new process', async () => {
+  const worker = peer(1)
+  const process = (incarnation: string) => ({ name: 'w1', incarnation }) as ClusterMember
+  const known = new Map([[worker, process('a')]])
+  const { run, notes } = opened({}, known)
+  const entry = { run: aRun, spec: run.options.spec, submittedAt: 1, options: { priority: 0, owner: 'me' } }
+  const excluded = () => [...runViewOf(entry, run).excluded]
+  const says = (phase: string, by = worker) => run.heartbeat(by, { ...silent, phase }, new Uint8Array(), null)
+  says('warming')
+  says('declined', peer(2))
+  expect(excluded()).toEqual([])
+  says('declined')
+  says('declined')
+  expect(excluded()).toEqual([worker])
+  expect(notes.filter((code) => code === 'WORKER_DECLINED')).toHaveLength(1)
+  known.set(worker, process('b'))
+  expect(excluded()).toEqual([])
   await run.close()
 })

@@ -45,6 +45,8 @@ export class RunCoordinator {
   readonly #newest = new Map<WorkerId, CidText>()
   /** Workers that came while the run was waiting for its money. */
   readonly #waiting = new Set<WorkerId>()
+  /** Workers that said they cannot do this run, and the process that said so: a new one may have another engine. */
+  readonly #declined = new Map<WorkerId, string>()
   readonly #finished = Promise.withResolvers<void>()
 
   constructor(options: RunOptions, dependencies: RunDependencies) {
@@ -239,9 +241,33 @@ export class RunCoordinator {
     if (newest !== null && !this.#leads) this.#newest.set(worker, newest)
     const status = this.#state.members.get(worker)?.status
     if (status === 'lost') this.#dispatch({ kind: 'join', worker, fresh: false })
+    if (telemetry.phase === 'declined') this.#decline(worker)
     if (telemetry.phase === 'ready' && status === 'warming')
       this.#dispatch({ kind: 'ready', worker, round: telemetry.round })
     if (outstanding.length > 0) this.offer(worker, outstanding)
+  }
+
+  /** Who declined by processes that the head still remembers: they are given other work. Known to this head alone. */
+  get declined(): readonly WorkerId[] {
+    const members = this.#dependencies.members()
+    return [...this.#declined.keys()].filter(
+      (worker) => members.get(worker)?.incarnation === this.#declined.get(worker),
+    )
+  }
+
+  #decline(worker: WorkerId): void {
+    const members = this.#dependencies.members()
+    const incarnation = members.get(worker)?.incarnation
+    if (incarnation === undefined || this.#declined.get(worker) === incarnation) return
+    // Peers that come and go with fresh ids do not grow it.
+    for (const old of this.#declined.keys()) if (!members.has(old)) this.#declined.delete(old)
+    this.#declined.set(worker, incarnation)
+    this.#dependencies.notes.note(
+      'WORKER_DECLINED',
+      null,
+      worker,
+      'it cannot do this run; its own log says why',
+    )
   }
 
   /** A gossip message, from gossip or repeated in a heartbeat: judged, and acted on when accepted. */

@@ -240,6 +240,19 @@ test('truth values take a byte each, and are not given out', () => {
   )
 })
 
+test('float16 is counted as float32, which processors without it compute in', () => {
+  const peak = (to: number) => {
+    const cast = {
+      opType: 'Cast',
+      inputs: ['image'],
+      outputs: ['made'],
+      attributes: new Map([['to', int(to)]]),
+    }
+    return checkProgram(withNodes([cast], [zeros('image', [2 ** 20])])).peakBytes
+  }
+  expect(peak(10)).toBe(peak(1))
+})
+
 test('attributes of the wrong kind are refused', () => {
   const bytes = changed(({ nodes }) => ({
     nodes: nodes.map((node) =>

@@ -134,7 +134,8 @@ function inferAll(model: OnnxModel, values: Map<string, Value>, limits: ProgramL
 
 type Sized = Omit<Value, 'name'>
 
-const bytesPerValue: Readonly<Record<Value['type'], number>> = { ...bytesPerElement, float16: 2, bool: 1 }
+/** Of float16 as of float32: onnxruntime computes in float32 where a processor has no halves (x64, WebAssembly). */
+const bytesPerValue: Readonly<Record<Value['type'], number>> = { ...bytesPerElement, float16: 4, bool: 1 }
 const sizeOf = ({ type, shape }: Sized): number => elements(shape) * bytesPerValue[type]
 
 function checkSize(name: string, tensor: Sized, { maxTensorBytes }: ProgramLimits): void {

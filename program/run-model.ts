@@ -1,3 +1,4 @@
+import { MurmurError } from '../protocol/errors.ts'
 import { checkProgram } from './check-program.ts'
 import { invalidProgram } from './graph.ts'
 import { initialWeights } from './initial-weights.ts'
@@ -22,6 +23,8 @@ export interface RunModel {
   readonly tokensPerStep: number
   /** Upper bound on what one replica takes while it trains. */
   readonly memoryBytes: number
+  /** f16 where any of its products are taken in it (program/half/). */
+  readonly compute: 'f32' | 'f16'
   /** θ before round 0: a pure function of the seed. */
   initialWeights(seed: number): Float32Array
 }
@@ -30,11 +33,11 @@ export interface RunModel {
 export function readRunModel(trainingProgram: Uint8Array): RunModel {
   const program = checkProgram(trainingProgram)
   if (program.kind !== 'training') throw invalidProgram(`it is for ${program.kind}, and should train`)
-  const { parameterCount, optimizerSlots, table, task, inputs, targets, tokensPerStep } = program
+  const { parameterCount, optimizerSlots, table, task, inputs, targets, tokensPerStep, compute } = program
   // What a step reads is alive beside what it writes: the parameters and each of the optimizer's vectors.
   const stateBytes = 4 * (parameterCount + table.movingCount * optimizerSlots.length)
   return {
-    ...{ task, inputs, targets, tokensPerStep },
+    ...{ task, inputs, targets, tokensPerStep, compute },
     memoryBytes: program.peakBytes + stateBytes,
     parameterCount,
     trainedCount: table.trainedCount,
@@ -43,4 +46,18 @@ export function readRunModel(trainingProgram: Uint8Array): RunModel {
     table: table.parameters,
     initialWeights: (seed) => initialWeights(table, seed),
   }
+}
+
+/**
+ * Audits allow what a run says it computes in (verification/distance.ts): a program of the other kind would have honest
+ * workers refuted, or lazy ones verified.
+ * @throws MurmurError COMPUTE_DIFFERS (exit `usage`).
+ */
+export function assertCompute({ compute }: Pick<RunModel, 'compute'>, told: RunModel['compute']): void {
+  if (compute === told) return
+  throw new MurmurError('COMPUTE_DIFFERS', {
+    message: `the run says train.compute ${told}, its training program takes products in ${compute}`,
+    next: 'submit again with `murmur run`; set train.compute f32 where no product of the model can take float16 (docs/program.md)',
+    exit: 'usage',
+  })
 }

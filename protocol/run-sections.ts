@@ -79,6 +79,12 @@ const trainSection = z.strictObject({
     .boolean()
     .default(false)
     .describe('blocks are computed again in the backward pass instead of being kept; saves memory'),
+  compute: z
+    .enum(['f32', 'f16'])
+    .default('f32')
+    .describe(
+      'what products of matrices and convolutions are taken in, for cards; parameters stay f32 (docs/program.md)',
+    ),
   freeze: z
     .array(parameterPattern)
     .max(256)
@@ -103,7 +109,9 @@ const averagingSection = z.strictObject({
   coefficients: count(256).default(2).describe('demo: coefficients kept of each transform'),
   errorFeedback: fraction
     .default(1)
-    .describe('β: how much of the unsent update is carried over; of sparse-loco and demo 0.95'),
+    .describe(
+      'β: how much of the unsent update is carried over; of signs of a GPT 0.7, of sparse-loco and demo 0.95',
+    ),
   rule: z
     .enum([
       ...(['mean', 'trimmed-mean', 'median', 'krum', 'multi-krum', 'geometric-median'] as const),
@@ -249,8 +257,11 @@ export function contradictions({
   averaging,
   workers,
   audit,
+  reward,
 }: Pick<Shared, 'train' | 'averaging' | 'workers' | 'audit'> & {
   readonly model: ModelSection | FileModelSection
+  /** Null trains unpaid. */
+  readonly reward: object | null
 }): string[] {
   const problems = modelContradictions(model)
   if (audit.segments > train.innerSteps) {
@@ -262,6 +273,10 @@ export function contradictions({
   problems.push(...strayConstants(train))
   if (train.lora !== null && train.freeze.length > 0)
     problems.push('train.freeze: train.lora freezes all of the model’s own parameters')
+  if (train.compute === 'f16' && reward !== null)
+    problems.push(
+      'train.compute: audits of float16 between unlike engines are too coarse to pay by; set f32, or leave reward out',
+    )
   if (averaging.schedule === 'eager' && averaging.fragments > 1) {
     problems.push('averaging.fragments: 1 is all that averaging.schedule eager can do')
   }

@@ -75,6 +75,12 @@ describe('run file', () => {
       { resources: { memorybytes: 1 } },
       'unknown key resources.memorybytes, did you mean memoryBytes?',
     ],
+    ['products in what no engine has', { train: { compute: 'bf16' } }, 'train.compute'],
+    [
+      'pay for products in float16',
+      { train: { compute: 'f16' }, reward: { perEpoch: '1' } },
+      'train.compute: audits of float16 between unlike engines are too coarse to pay by',
+    ],
     ['infinite learning', { train: { learningRate: Number.POSITIVE_INFINITY } }, 'train.learningRate'],
     ['a seed past exact integers', { train: { seed: 2 ** 53 } }, 'train.seed'],
     ['a reward that is a float', { reward: { perEpoch: 30.5 } }, 'reward.perEpoch'],
@@ -177,6 +183,20 @@ describe('run spec', () => {
     expect([...Object.values(programs), data].every((link) => link instanceof CID)).toBe(true)
   })
 
+  test('a spec from before train.compute reads as f32, and keeps its bytes', () => {
+    const { compute, ...train } = spec.train
+    const encoded = dagCbor.decode<Record<string, unknown>>(encodeRunSpec(spec))
+    const old = dagCbor.encode({ ...encoded, train })
+    expect(compute).toBe('f32')
+    expect(decodeRunSpec(old)).toEqual(spec)
+    expect(encodeRunSpec(spec)).toEqual(old)
+    const half: RunSpec = { ...spec, train: { ...spec.train, compute: 'f16' }, reward: null }
+    expect(decodeRunSpec(encodeRunSpec(half))).toEqual(half)
+    // One run would have two ids.
+    const spelled = dagCbor.encode({ ...encoded, train: spec.train })
+    expect(() => decodeRunSpec(spelled)).toThrow(/canonical/)
+  })
+
   test('the same spec has the same CID, however its keys are ordered; another nonce another', () => {
     const reversed = Object.fromEntries(Object.entries(spec).reverse()) as unknown as RunSpec
     const id = (of: RunSpec) => contentId(encodeRunSpec(of), 'dag-cbor')
@@ -191,6 +211,7 @@ describe('run spec', () => {
   test.each<[string, Uint8Array]>([
     ['another key', dagCbor.encode({ ...object(), code: 'rm -rf' })],
     ['a missing section', dagCbor.encode(withoutTrain)],
+    ['pay for float16', encodeRunSpec({ ...spec, train: { ...spec.train, compute: 'f16' } })],
     // A default would be filled in, and one run would have two ids.
     ['a missing key', dagCbor.encode({ ...object(), train: withoutBatch })],
     // A spec has one form: bytes are a number in it.

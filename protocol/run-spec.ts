@@ -131,9 +131,14 @@ function knownKeys([section, key]: readonly string[], value: unknown): string[] 
   return Object.keys(sections[section as Exclude<keyof typeof sections, 'model'>].shape)
 }
 
-/** The canonical bytes of a run spec: dag-cbor, so that its programs and data are links. */
+/**
+ * The canonical bytes of a run spec: dag-cbor, so that its programs and data are links. `train.compute` is left out while
+ * it is `f32`: a spec from before there was that key has the same bytes, and so the same id.
+ */
 export function encodeRunSpec(spec: RunSpec): Uint8Array {
-  return dagCbor.encode(z.encode(runSpecSchema, spec))
+  const { train, ...others } = z.encode(runSpecSchema, spec)
+  const { compute, ...withoutCompute } = train
+  return dagCbor.encode({ ...others, train: compute === 'f32' ? withoutCompute : train })
 }
 
 /** @throws MurmurError RUN_SPEC_INVALID: bytes that are not a run spec, or not in canonical form. */

@@ -217,6 +217,12 @@ describe('the state that the round started from', () => {
     expect(await audit(await startingFrom(new Uint8Array(100)))).toEqual(refuted('STATE_MALFORMED'))
   })
 
+  const failing = (code: string): TrainingSession => ({
+    ...fakeSession(),
+    step: async () => await Promise.reject(new MurmurError(code, { message: 'beyond 65,504', next: 'none' })),
+  })
+  const inHalf = { compute: 'f16', sameEngineClass: false } as const
+
   test('is poisoned: nobody can have trained from it', async () => {
     const poison: LocalState = emptyLocalState(shape)
     poison.moments[0]!.fill(Number.NaN)
@@ -224,11 +230,26 @@ describe('the state that the round started from', () => {
     const residual: LocalState = emptyLocalState(shape)
     residual.errorFeedback.fill(Number.POSITIVE_INFINITY)
     expect(await audit(await startingFrom(packLocalState(residual)))).toEqual(refuted('NOT_REPLAYABLE'))
-    const inHalf = { compute: 'f16', sameEngineClass: false } as const
-    expect(await audit(await startingFrom(packLocalState(poison)), inHalf)).toEqual({
-      ...refuted('NOT_REPLAYABLE'),
-      outcome: 'unavailable',
-    })
+    // Float16 of another engine is no excuse for it: no engine can have trained from what is not finite.
+    for (const state of [poison, residual])
+      for (const session of [fakeSession(), failing('TRAINING_DIVERGED')])
+        expect(await audit(await startingFrom(packLocalState(state)), { ...inHalf, session })).toEqual(
+          refuted('NOT_REPLAYABLE'),
+        )
+  })
+
+  test('is finite, and float16 of this engine class overflows from it: nothing is proven', async () => {
+    const trained = await work(fakeSession())
+    const session = failing('TRAINING_DIVERGED')
+    const unproven = { ...refuted('NOT_REPLAYABLE'), outcome: 'unavailable' }
+    expect(await audit(trained, { ...inHalf, session })).toEqual(unproven)
+    // In float32, on the same class, or where it is the update that is none, it is the worker's doing.
+    for (const other of [
+      { ...inHalf, compute: 'f32' as const, session },
+      { ...inHalf, sameEngineClass: true, session },
+      { ...inHalf, session: failing('UPDATE_NOT_FINITE') },
+    ])
+      expect(await audit(trained, other)).toEqual(refuted('NOT_REPLAYABLE'))
   })
 })
 

@@ -96,10 +96,12 @@ export async function replayRound(
     )
   } catch (error) {
     // From θ, which is finite, only a poisoned local state diverges: nobody can have trained from it.
-    if (!isMurmurError(error, 'TRAINING_DIVERGED') && !isMurmurError(error, 'UPDATE_NOT_FINITE')) throw error
-    // An engine that computes in float16 overflows where one that leaves the casts out does not.
-    const ours = spec.train.compute === 'f16' && !claim.sameEngineClass
-    return { ...refuted('NOT_REPLAYABLE'), ...(ours && { outcome: 'unavailable' }) }
+    const diverged = isMurmurError(error, 'TRAINING_DIVERGED')
+    if (!diverged && !isMurmurError(error, 'UPDATE_NOT_FINITE')) throw error
+    // Unless it is finite, and this engine computes in float16: that overflows where one that leaves the casts out does not.
+    const mayBeOurs =
+      diverged && spec.train.compute === 'f16' && !claim.sameEngineClass && isFiniteState(local)
+    return { ...refuted('NOT_REPLAYABLE'), ...(mayBeOurs && { outcome: 'unavailable' }) }
   }
   const different = replayed.trace.findIndex((leaf, index) => leaf !== entry.trace[index])
   if (different === -1) return { outcome: 'verified', code: 'OK', segment: null, distance: null }
@@ -178,5 +180,11 @@ function faultOfServing(error: unknown): Outcome['code'] {
   if (timedOut || isMurmurError(error)) return 'STATE_UNAVAILABLE'
   throw error
 }
+
+/** Whether any engine can have trained from it. */
+const isFiniteState = ({ moments, errorFeedback, drift }: LocalState): boolean =>
+  [...moments, errorFeedback, ...(drift === null ? [] : [drift])].every((vector) =>
+    vector.every((value) => Number.isFinite(value)),
+  )
 
 const blockOf = (digest: Hash): CidText => cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw')

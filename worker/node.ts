@@ -52,6 +52,16 @@ const redialMs = 5_000
 /** Runs whose pay is still looked after: what is owed becomes claimable when its dispute window is over. */
 const keptClaimers = 16
 
+/** The run that this worker is in. */
+interface Entered {
+  readonly id: RunId
+  /** Both null until it is warmed up. */
+  readonly context: RunContext | null
+  readonly run: WorkerRun | null
+  /** It is one that this worker cannot do: it is not loaded again, and the head is told until it gives other work. */
+  readonly declined: boolean
+}
+
 /** A worker's life: dial out, join, heartbeat, train what is assigned, claim what was earned. */
 export class WorkerNode {
   readonly #options: WorkerNodeOptions
@@ -61,8 +71,7 @@ export class WorkerNode {
   readonly #runsDone = new Set<RunId>()
   /** By the run's id in its escrow. */
   readonly #claimers = new Map<Hash, EarningsClaimer>()
-  #run: { readonly id: RunId; readonly context: RunContext | null; readonly run: WorkerRun | null } | null =
-    null
+  #run: Entered | null = null
   #peers: readonly WorkerId[] = []
   /** When peers were last dialled. */
   #dialled = new Map<WorkerId, number>()
@@ -149,7 +158,8 @@ export class WorkerNode {
 
   /** While a run warms up the head waits for its workers: they tell it sooner that they are ready. */
   #pauseMs(): number {
-    const warming = this.#run !== null && (this.#run.run === null || this.#run.run.phase === 'ready')
+    const phase = this.#run?.run?.phase ?? phaseWithout(this.#run)
+    const warming = phase === 'warming' || phase === 'ready'
     const soon = warming || this.#draining
     return soon ? Math.min(warmingHeartbeatMs, this.#link.heartbeatMs) : this.#link.heartbeatMs
   }
@@ -188,7 +198,7 @@ export class WorkerNode {
     const { assignment, announcement, heads, drain, stay } = await this.#link.beat(
       {
         run: this.#run?.id ?? '',
-        phase: run?.phase ?? (this.#run === null ? 'idle' : 'warming'),
+        phase: run?.phase ?? phaseWithout(this.#run),
         round: run?.progress.round ?? 0,
         step: run?.progress.step ?? 0,
         lossNats: run?.progress.lossNats ?? 0,
@@ -207,7 +217,8 @@ export class WorkerNode {
     if (heads.length > 0) run?.setHeads(heads.map(({ id }) => id))
     if (assignment === null) {
       // The head has no place for this worker any more.
-      if (!stay && this.#run?.run != null) await this.#leaveRun(this.#run.id)
+      if (!stay && this.#run !== null && (this.#run.run !== null || this.#run.declined))
+        await this.#leaveRun(this.#run.id)
       return
     }
     this.#meet(assignment)
@@ -258,7 +269,7 @@ export class WorkerNode {
     const { store, network, engine, clock, train } = this.#dependencies
     const id = assignment.run
     const heads = this.#link.heads.map((head) => head.id)
-    const entered = { id, context: null, run: null }
+    const entered: Entered = { id, context: null, run: null, declined: false }
     this.#run = entered
     const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
     const work = async () => {
@@ -287,7 +298,7 @@ export class WorkerNode {
       )
       // Sent elsewhere, or stopped, while it warmed up.
       if (this.#run !== entered) return await run.close()
-      this.#run = { id, context, run }
+      this.#run = { ...entered, context, run }
       // The head waits for it.
       this.#wake.abort()
       void run.ended.then((reason) => this.#log('RUN_ENDED', reason))
@@ -295,8 +306,10 @@ export class WorkerNode {
     work().catch((error: unknown) => {
       if (this.#abort.signal.aborted || this.#run !== entered) return
       this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', errorText(error))
-      // Forgotten, so that the next heartbeat's assignment tries again.
-      this.#run = null
+      // What fails otherwise is forgotten, so that the next heartbeat's assignment tries again.
+      const declined = isMurmurError(error) && error.exit === 'infeasible'
+      this.#run = declined ? { ...entered, declined } : null
+      if (declined) this.#wake.abort()
     })
   }
 
@@ -349,6 +362,12 @@ export class WorkerNode {
     if (code.endsWith('FAILED') || code.endsWith('DIVERGED')) this.#lastError = `${code}: ${text}`
     this.#dependencies.log(code, text)
   }
+}
+
+/** Of a worker that has no run, or one that it has not warmed up for. */
+const phaseWithout = (entered: Entered | null): 'idle' | 'warming' | 'declined' => {
+  if (entered === null) return 'idle'
+  return entered.declined ? 'declined' : 'warming'
 }
 
 /** In one line, and without anything that a terminal would act on: the wire carries no other text. */

@@ -45,6 +45,14 @@ test('data that is not for its program is refused when the run is loaded', async
   await expect(loadRunContext(run, fetch)).rejects.toMatchObject({ code: 'DATA_MISFIT' })
 })
 
+test('a program that computes in something else than the run says is refused when the run is loaded', async () => {
+  const { spec, blocks } = prepared
+  const specBytes = encodeRunSpec({ ...spec, train: { ...spec.train, compute: 'f16' } })
+  const run = runIdOf(specBytes)
+  const loading = loadRunContext(run, of(new Map([...blocks, [run as string as CidText, specBytes]])))
+  await expect(loading).rejects.toMatchObject({ code: 'COMPUTE_DIFFERS', exit: 'usage' })
+})
+
 test('a shard that is not as long as its manifest says is refused, to train on and to evaluate', async () => {
   const { run, fetch } = withManifest(({ shards, heldOut, trainCount, heldOutCount }) => ({
     shards: shards.map((shard) => ({ ...shard, count: shard.count + 1 })),

@@ -1,5 +1,5 @@
 import { type Averaging, averagingOf } from '../aggregation/averaging.ts'
-import { type RunModel, readRunModel } from '../program/run-model.ts'
+import { assertCompute, type RunModel, readRunModel } from '../program/run-model.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
@@ -26,13 +26,15 @@ export interface RunContext {
 
 /**
  * Loads a run by its CID: spec, training program (checked against the allow-list), data manifest.
- * @throws MurmurError DATA_MISFIT when program and data do not belong together, and what decoding each throws.
+ * @throws MurmurError DATA_MISFIT when program and data do not belong together, COMPUTE_DIFFERS when program and spec do
+ * not, and what decoding each throws.
  */
 export async function loadRunContext(run: RunId, fetch: Fetch): Promise<RunContext> {
   const spec = decodeRunSpec(await fetch(cidText(run), maxMetadataBlockBytes))
   const trainingProgram = await fetch(spec.programs.training, maxProgramBytes)
   const data = parseDataManifest(await fetch(spec.data, maxMetadataBlockBytes))
   const model = readRunModel(trainingProgram)
+  assertCompute(model, spec.train.compute)
   const batches = batchSource(data.format, model)
   return {
     ...{ run, spec, model, trainingProgram, data, batches },

@@ -27,7 +27,7 @@ export function obstacleText(code: ReasonCode, best: number, run: RunView): stri
     case 'RESERVED':
       return 'kept for runs ahead of it'
     case 'EXCLUDED':
-      return 'ejected from this run'
+      return 'ejected from this run, or cannot do it'
     case 'DEVICE':
       return `no ${resources.device} device`
     case 'MEMORY':

@@ -5,7 +5,10 @@ import path from 'node:path'
 import type { Engine } from './engine.ts'
 import type { EngineName } from './engine-names.ts'
 
-/** From widest to narrowest: kernels are chosen, and sums split, by the widest that the processor has. */
+/**
+ * From widest to narrowest: kernels are chosen, and sums split, by the widest that the processor has. On ARM `asimdhp` decides
+ * whether onnxruntime takes products in float16 or leaves the casts out; every processor with SVE has it (Arm ARM, FEAT_SVE).
+ */
 const instructionSets: readonly (readonly [flag: string, name: string])[] = [
   ['amx_tile', 'amx'],
   ['avx512_vnni', 'avx512vnni'],
@@ -13,6 +16,7 @@ const instructionSets: readonly (readonly [flag: string, name: string])[] = [
   ['avx2', 'avx2'],
   ['avx', 'avx'],
   ['sve', 'sve'],
+  ['asimdhp', 'neon-fp16'],
   ['asimd', 'neon'],
 ]
 

@@ -129,5 +129,8 @@ test('the engine class names what decides its bits', () => {
   expect(ortCpuEngine({ threads: 2 }).engineClass).not.toBe(engine.engineClass)
   expect(instructionSet('flags\t\t: fpu avx avx2 avx512f\n')).toBe('avx512')
   expect(instructionSet('Features\t: fp asimd\n')).toBe('neon')
+  // As of a Neoverse N1, whose float16 kernels give other bits than a Cortex-A72 without.
+  expect(instructionSet('Features\t: fp asimd fphp asimdhp asimddp\n')).toBe('neon-fp16')
+  expect(instructionSet('Features\t: fp asimd fphp asimdhp sve\n')).toBe('sve')
   expect(instructionSet('nothing')).toBeUndefined()
 })
