@@ -163,4 +163,5 @@ for (const megabits of given.links.split(',').map(Number)) {
   )
 }
 await rm(folder, { recursive: true, force: true })
+await network[Symbol.asyncDispose]()
 process.exit(0)
