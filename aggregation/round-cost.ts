@@ -33,6 +33,8 @@ const ns = {
   signs: { product: 0.013, add: 0.8, blockInProduct: 12, blockInSum: 40 },
   /** A value times its weight, added without a kernel. */
   addPlainly: 4,
+  /** A pair of sparse updates at 4,096 parameters, whatever they name there. */
+  spanOfPair: 30,
   /** A parameter of a vector that is filled, squared or stepped. */
   pass: 2,
   /** A comparator of the sorting network for one parameter, and a value brought to it. */
@@ -101,7 +103,9 @@ function ruleNs(
       return ((members - 1) / 2) * all * product + all * (product + add) + members * length * spreadOf(kind)
     case 'geometric-median':
       return kind === 'sparse'
-        ? ((members + 1) / 2) * all * product + all * add + length * ns.pass
+        ? ((members + 1) / 2) * (all * product + members * (length / maxChunkSize) * ns.spanOfPair) +
+            all * add +
+            length * ns.pass
         : all * product + medianIterations * (all * (product + add) + length * ns.pass)
     case 'centered-clipping':
       return all * (2 * product + ns.addPlainly) + 2 * length * ns.pass

@@ -1,44 +1,16 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { floatBytes } from '../aggregation/float-bytes.ts'
 import { contentId } from '../protocol/content-id.ts'
-import type { CidText, RunId } from '../protocol/ids.ts'
+import type { CidText } from '../protocol/ids.ts'
 import type { FetchBlock } from './fetch.ts'
+import { links, stores } from './fixtures/stores.ts'
 import { encodeCheckpointManifest } from './manifest.ts'
 import { movingCountOf, writeParameterFile } from './parameter-file.ts'
 import { readSafetensors } from './safetensors.ts'
-import { type CheckpointLinks, openStore, type Store } from './store.ts'
+import type { Store } from './store.ts'
 import { writeWeightsFile } from './weights-file.ts'
 
-let folder: string
-const open: Store[] = []
-
-const openIn = async (name: string): Promise<Store> => {
-  const store = await openStore(join(folder, name))
-  open.push(store)
-  return store
-}
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'murmur-frozen-'))
-})
-
-afterEach(async () => {
-  for (const store of open.splice(0)) await store.close()
-  await rm(folder, { recursive: true })
-})
-
-const some = (text: string): CidText => contentId(Buffer.from(text), 'dag-cbor')
-const links: CheckpointLinks = {
-  run: some('run') as string as RunId,
-  parent: null,
-  program: some('program'),
-  data: some('data'),
-  round: 0,
-  epoch: 0,
-}
+const { openIn } = stores()
 const { signal } = new AbortController()
 
 /** Factors whose names sort among those of the matrices that they adapt. */

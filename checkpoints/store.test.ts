@@ -1,43 +1,15 @@
-import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { contentId } from '../protocol/content-id.ts'
-import type { CidText, RunId } from '../protocol/ids.ts'
+import type { CidText } from '../protocol/ids.ts'
 import { exportCheckpoint } from './export.ts'
 import type { FetchBlock } from './fetch.ts'
+import { links, some, stores } from './fixtures/stores.ts'
 import { encodeCheckpointManifest } from './manifest.ts'
 import { readSafetensors } from './safetensors.ts'
-import { type CheckpointLinks, openStore, type Store } from './store.ts'
 
-let folder: string
-const open: Store[] = []
-
-const openIn = async (name: string): Promise<Store> => {
-  let nowMs = 1000
-  const store = await openStore(join(folder, name), { clock: { now: () => nowMs++ } })
-  open.push(store)
-  return store
-}
-
-beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'murmur-checkpoints-'))
-})
-
-afterEach(async () => {
-  for (const store of open.splice(0)) await store.close()
-  await rm(folder, { recursive: true })
-})
-
-const some = (text: string): CidText => contentId(Buffer.from(text), 'dag-cbor')
-const links: CheckpointLinks = {
-  run: some('run') as string as RunId,
-  parent: null,
-  program: some('program'),
-  data: some('data'),
-  round: 7,
-  epoch: 1,
-}
+const { openIn, pathOf } = stores()
 
 /** Above 1 MiB, so that the file is a DAG of several blocks. */
 const table = [
@@ -108,7 +80,7 @@ test('pinned blocks stay, others can be deleted', async () => {
 test('a block damaged on disk is found out, put aside, and can be written again', async () => {
   const store = await openIn('a')
   const written = await store.writeCheckpoint(large, table, links)
-  const blockFolder = join(folder, 'a', 'blocks')
+  const blockFolder = join(pathOf('a'), 'blocks')
   const leaf = (await blockFiles(blockFolder)).find(({ bytes }) => bytes.length === 1_048_576)!
   await writeFile(leaf.path, leaf.bytes.fill(0xff, 9, 10))
   await expect(store.readCheckpoint(written.manifestCid)).rejects.toMatchObject({ code: 'BLOCK_CORRUPTED' })
@@ -126,7 +98,7 @@ test('many writers of one block leave one whole file and no temporary ones', asy
   await Promise.all(Array.from({ length: 20 }, () => store.blocks.put(cid, Buffer.from('same'))))
   await store.writeCheckpoint(small, smallTable, links)
   expect(Buffer.from((await store.blocks.get(cid))!).toString()).toBe('same')
-  const names = await readdir(join(folder, 'a'), { recursive: true })
+  const names = await readdir(pathOf('a'), { recursive: true })
   expect(names.filter((name) => name.includes('tmp'))).toEqual([])
 })
 
@@ -134,7 +106,7 @@ test('a block cut short is found out', async () => {
   const store = await openIn('a')
   const cid = some('whole')
   await store.blocks.put(cid, Buffer.from('whole'))
-  const [file] = await blockFiles(join(folder, 'a', 'blocks'))
+  const [file] = await blockFiles(join(pathOf('a'), 'blocks'))
   await truncate(file!.path, 2)
   await expect(store.blocks.get(cid)).rejects.toMatchObject({ code: 'BLOCK_CORRUPTED' })
 })
@@ -152,7 +124,7 @@ test('a checkpoint whose parameters are not those of its state root is refused',
 test('exports a model file that says where it is from, and overwrites only when told', async () => {
   const store = await openIn('a')
   const { manifestCid, bytes } = await store.writeCheckpoint(small, smallTable, links)
-  const target = join(folder, 'exported', 'here')
+  const target = join(pathOf('exported'), 'here')
   const { modelFile, descriptionFile } = await exportCheckpoint(store, manifestCid, target)
   const model = await readFile(modelFile)
   expect(model.length).toBe(bytes)

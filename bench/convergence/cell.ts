@@ -54,8 +54,10 @@ export interface Sync {
 
 export type CodecSpec =
   | { readonly kind: 'f32' }
-  /** Blocks of 128 values, 4,096 of signs where none is given; β is the decay of the error feedback. */
-  | { readonly kind: 'int8' | 'int4' | 'sign'; readonly beta: number; readonly blockSize?: number }
+  /** Blocks of 128 values; β is the decay of the error feedback. */
+  | { readonly kind: 'int8' | 'int4'; readonly beta: number }
+  /** Blocks of 4,096 where none is given. */
+  | { readonly kind: 'sign'; readonly beta: number; readonly blockSize?: number }
   /** SparseLoCo (arXiv 2508.15706): k of every 4,096 values, their places Rice-coded. */
   | { readonly kind: 'sparse'; readonly k: Course; readonly beta: number }
 

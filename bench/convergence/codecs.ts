@@ -16,9 +16,9 @@ export function compressorAt(spec: CodecSpec, done: number): Compressor {
     case 'f32':
       return f32()
     case 'int8':
-      return int8({ blockSize: spec.blockSize ?? blockSize, beta: spec.beta })
+      return int8({ blockSize, beta: spec.beta })
     case 'int4':
-      return int4({ blockSize: spec.blockSize ?? blockSize, beta: spec.beta })
+      return int4({ blockSize, beta: spec.beta })
     case 'sign':
       return sign({ blockSize: spec.blockSize ?? signBlockSize, beta: spec.beta })
     case 'sparse': {

@@ -7,7 +7,8 @@ const codec = (spec: CodecSpec): string => {
   if (spec.kind === 'f32') return 'f32'
   const decay = spec.beta === 1 ? '' : `, β ${spec.beta}`
   if (spec.kind === 'sparse') return `sparse k ${course(spec.k)}${decay}`
-  return `${spec.kind}${spec.blockSize === undefined ? '' : ` of ${spec.blockSize}`}${decay}`
+  const block = spec.kind === 'sign' && spec.blockSize !== undefined ? ` of ${spec.blockSize}` : ''
+  return `${spec.kind}${block}${decay}`
 }
 
 const optimizers = { adamw: 'AdamW', muon: 'Muon' } as const

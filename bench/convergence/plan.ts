@@ -5,8 +5,11 @@ interface Group {
   readonly steps: number
   readonly workers: number
   readonly seed?: number
-  /** All cells of the comparison, or those at the frontier of loss and bytes with their references, or what images want. */
-  readonly extent: 'all' | 'frontier' | 'labelled'
+  /**
+   * All cells of the comparison, or those at the frontier of loss and bytes with their references, or what images want, or the
+   * way from plain signs to the gentle recipes, one change at a time.
+   */
+  readonly extent: 'all' | 'frontier' | 'labelled' | 'search' | 'short'
 }
 
 /** What matters most first: a run that is stopped early has measured that. 800 steps of `mini` are 19 R tokens a parameter. */
@@ -27,6 +30,8 @@ const groups: readonly Group[] = [
   { task: 'gpt', steps: 200, workers: 2, extent: 'all' },
   { task: 'gpt', steps: 200, workers: 8, extent: 'all' },
   { task: 'gpt', steps: 5_000, workers: 4, extent: 'frontier' },
+  { task: 'mini', steps: 800, workers: 8, extent: 'search' },
+  { task: 'mini', steps: 360, workers: 4, extent: 'short' },
 ]
 
 /** The cells in the order in which they are trained. */
@@ -79,6 +84,13 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
     ...[muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how))),
   ]
   if (extent === 'frontier') return [...references, ...frontier]
+  if (extent === 'search')
+    return searched.map(([floor, how]) => cell({ ...muon, finalLearningRate: floor }, how))
+  if (extent === 'short') {
+    return [0.1, 0.3].flatMap((floor) =>
+      [1.4, 1.6].map((rate) => cell({ ...muon, finalLearningRate: floor }, signs(60, 0.7, 512, rate))),
+    )
+  }
   if (extent === 'labelled') {
     const others = [
       { ...adamw, learningRate: 0.003 },
@@ -104,21 +116,35 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
 /** Many updates go against each other in a mean, and more so coarse ones: a longer outer step makes up for it. */
 const longer = { outer: { learningRate: 1.4, momentum: 0 } }
 
+const signs = (innerSteps: number, beta: number, blockSize: number, learningRate: number): Sync =>
+  sync(innerSteps, { kind: 'sign', beta, blockSize }, { outer: { learningRate, momentum: 0 } })
+
+const few = (innerSteps: number, k: number, beta: number, learningRate: number): Sync =>
+  sync(innerSteps, sparse(k, beta), { outer: { learningRate, momentum: 0 } })
+
+/** Where the inner rate ends, and how workers average; about 1,000 times fewer bytes than the ring at R = 8. */
+const searched: readonly (readonly [floor: number, how: Sync])[] = [
+  ...[0.02, 0.1, 0.3].map((floor) => [floor, signs(72, 1, 4096, 1.4)] as const),
+  ...[0.7, 0.9].map((beta) => [0.1, signs(72, beta, 4096, 1.4)] as const),
+  ...[0.8, 0.9].map((beta) => [0.3, signs(72, beta, 4096, 1.4)] as const),
+  ...[0.5, 0.7, 0.9].map((beta) => [0.3, signs(72, beta, 256, 1.4)] as const),
+  ...[32, 64, 128].map((block) => [0.3, signs(72, 0.7, block, 1.4)] as const),
+  ...[1.2, 1.7].map((rate) => [0.3, signs(72, 0.7, 256, rate)] as const),
+  [0.3, signs(80, 0.7, 256, 1.7)],
+  ...[1, 1.4].map((rate) => [0.3, few(58, 512, 0.8, rate)] as const),
+  [0.3, few(62, 512, 0.7, 1.6)],
+  [0.3, few(37, 256, 0.8, 2)],
+  [0.3, few(100, 1_024, 0.7, 1.6)],
+  [0.3, few(25, 128, 0.8, 1.4)],
+]
+
 /**
  * A long outer step and a residual that fades: signs in small blocks, and few values. At R = 4 H 45 and 36, at R = 8 H 76 and 62
  * are 1,000 times fewer than the ring.
  */
 const bestSyncs: readonly Sync[] = [
-  ...[22, 45, 76].map((innerSteps) =>
-    sync(
-      innerSteps,
-      { kind: 'sign', beta: 0.7, blockSize: 512 },
-      { outer: { learningRate: 1.6, momentum: 0 } },
-    ),
-  ),
-  ...[18, 36, 62].map((innerSteps) =>
-    sync(innerSteps, sparse(512, 0.7), { outer: { learningRate: 2, momentum: 0 } }),
-  ),
+  ...[22, 45, 76].map((innerSteps) => signs(innerSteps, 0.7, 512, 1.6)),
+  ...[18, 36, 62].map((innerSteps) => few(innerSteps, 512, 0.7, 2)),
 ]
 
 /** The best of what was tried, at many bytes and at few. Signs at
