@@ -2,7 +2,7 @@ import { MurmurError } from '../protocol/errors.ts'
 import type { AveragingSection, RunFile, TrainSection } from '../protocol/run-spec.ts'
 import { assertAffordable } from './affordable.ts'
 import type { Compressor } from './compressor.ts'
-import { compressorOf } from './compressor-of.ts'
+import { averageCompressor, compressorOf } from './compressor-of.ts'
 import { type Fragment, fragmentOf, mostFragments } from './fragments.ts'
 import { vectorsOfRun } from './kernels/vectors-of-run.ts'
 import { outerOf } from './outer/outer-of.ts'
@@ -11,12 +11,17 @@ import type { ReplicaState } from './replica-state.ts'
 import type { ModelSize } from './round-cost.ts'
 import type { Rule } from './rules/rule.ts'
 import { ruleOf } from './rules/rule-of.ts'
+import { weightedMean } from './rules/weighted-mean.ts'
 import type { Vectors } from './vectors.ts'
 
 /** How a run's workers average: what they send, how that is folded into one pseudo-gradient, what the model makes of it. */
 export interface Averaging {
+  /** Of contributions. */
   readonly compressor: Compressor
+  /** Folds what replicas fetch of a round. */
   readonly rule: Rule
+  /** Where replicas fetch one average instead of all contributions; absent: they don't. */
+  readonly shared?: SharedAverage | undefined
   readonly outer: OuterOptimizer
   /** Parts that are averaged in turn, one a round (aggregation/fragments.ts); 1: everything in every round. */
   readonly fragments: number
@@ -31,6 +36,18 @@ export interface Averaging {
   readonly vectors?: Vectors
 }
 
+/**
+ * A round's average as one block, which the head makes and workers fetch in place of everybody's contributions: what a worker
+ * moves in a round then depends no more on how many they are. Compressing what comes down as well as what goes up is
+ * DoubleSqueeze (Tang et al., arXiv 1905.05957, algorithm 1), here without memory on the way down: what is cut off is dropped,
+ * so that the block is a function of the round's contributions alone and anybody who fetches these can check it.
+ */
+export interface SharedAverage {
+  /** Folds the contributions. It carries no vectors from round to round, which only the head would have. */
+  readonly rule: Rule
+  readonly compressor: Compressor
+}
+
 /** The averaging that a run spec asks for; how many parameters are not frozen is told by its program. */
 export function averagingOf(
   {
@@ -42,10 +59,12 @@ export function averagingOf(
   },
   movingCount?: number,
 ): Averaging {
+  const { averageTopK: k } = averaging
+  const rule = ruleOf(averaging)
   return {
     movingCount,
     compressor: compressorOf(averaging),
-    rule: ruleOf(averaging),
+    ...(k === null ? { rule } : { rule: weightedMean, shared: { rule, compressor: averageCompressor(k) } }),
     outer: outerOf(averaging, train.roundsPerEpoch * train.epochs),
     fragments: averaging.fragments,
     eager: averaging.schedule === 'eager',
@@ -66,14 +85,17 @@ export function checkAveraging(
   { averaging, workers }: Pick<RunFile, 'averaging' | 'workers'>,
   { parameterCount, frozenCount, table }: AveragedModel,
 ): void {
-  const { fragments, compressor } = averaging
+  const { fragments, compressor, averageTopK } = averaging
   const isCoarse = compressor === 'sparse-loco' || compressor === 'demo' || compressor === 'sign'
   // They move alike on every worker, and far: they would be most of what few values tell, make honest updates copies, and
   // by whole steps of their mean size variances would fall below zero.
-  if (isCoarse && table.some(({ role }) => role === 'statistic')) {
+  if ((isCoarse || averageTopK !== null) && table.some(({ role }) => role === 'statistic')) {
+    const [what, next] = isCoarse
+      ? [compressor, 'set averaging.compressor to int8, bf16 or int4']
+      : ['averaging.averageTopK', 'leave averaging.averageTopK out']
     throw new MurmurError('AVERAGING_INVALID', {
-      message: `the model has running statistics (BatchNorm), of which ${compressor} keeps too little`,
-      next: 'set averaging.compressor to int8, bf16 or int4',
+      message: `the model has running statistics (BatchNorm), of which ${what} keeps too little`,
+      next,
       exit: 'usage',
     })
   }

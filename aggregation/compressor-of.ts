@@ -8,7 +8,11 @@ import { sign } from './compressors/sign.ts'
 import { sparseLoCoRice } from './compressors/sparse-loco-rice.ts'
 import { maxChunkSize } from './contribution-format.ts'
 
-/** The compressor a run spec asks for. */
+/** That of a round's average (aggregation/shared-average.ts): `k` of each 4,096 values. */
+export const averageCompressor = (k: number): Compressor =>
+  sparseLoCoRice({ chunkSize: maxChunkSize, k, beta: 1 })
+
+/** The compressor of the contributions a run spec asks for. */
 export function compressorOf({
   compressor,
   topK,

@@ -1,6 +1,7 @@
-import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { applyRound } from '../aggregation/apply-round.ts'
 import { type Averaging, initialState, replicaVectors, trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
+import { decodeParts, partsOf } from '../aggregation/shared-average.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
@@ -43,9 +44,9 @@ export interface Rebuilt {
 
 /**
  * Rebuilds a replica as of the manifest `newest`: back along the chain to the newest checkpoint that is not after round
- * `fromRound` (or the beginning), then forward over the contributions since, checking every signature, link and root on
- * the way. Trusts nobody: what a peer serves either has the CID that a head signed, or is refused.
- * @throws MurmurError HISTORY_BROKEN, MANIFEST_FORGED, and what fetching throws.
+ * `fromRound` (or the beginning), then forward over the contributions since, or their averages, checking every signature, link
+ * and root on the way. Trusts nobody: what a peer serves either has the CID that a head signed, or is refused.
+ * @throws MurmurError HISTORY_BROKEN, MANIFEST_FORGED, MANIFEST_UNFIT, and what fetching throws.
  */
 export async function rebuild(
   newest: CidText | null,
@@ -95,14 +96,14 @@ export async function rebuild(
   let root = stateRoot(state)
   for (const { manifest } of base === undefined ? chain : chain.slice(1)) {
     if (root !== manifest.baseRoot) throw broken(`round ${manifest.round} starts from another root`)
-    const contributions = await Promise.all(
-      manifest.entries.map(async ({ contribution, contributionBytes, tokens }) => ({
-        bytes: await fetch(contribution, contributionBytes),
+    const { averaging, parameterCount } = history
+    const parts = await Promise.all(
+      partsOf(manifest, averaging, parameterCount).map(async ({ cid, maxBytes, tokens }) => ({
+        bytes: await fetch(cid, maxBytes),
         tokens,
       })),
     )
-    const { averaging, parameterCount } = history
-    const updates = decodeContributions(averaging, manifest.round, parameterCount, contributions)
+    const updates = decodeParts(averaging, manifest.round, parameterCount, parts)
     const next = applyRound(state, updates, averaging, manifest.round)
     if (next.stateRoot !== manifest.stateRoot)
       throw broken(`round ${manifest.round} leads to another root here`)

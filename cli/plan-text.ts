@@ -22,7 +22,7 @@ export function planText(plan: Plan): string {
     ],
     [
       'a round, a worker',
-      `${trafficText(perWorkerRound)} (a contribution is ${bytes(plan.contributionBytes)})`,
+      `${trafficText(perWorkerRound)} (a contribution is ${bytes(plan.contributionBytes)}${averageText(plan)})`,
     ],
     [
       'the run, a worker',
@@ -69,6 +69,9 @@ function workersText({ workers, nodes }: Plan): string {
   const busy = chosen.filter((node) => node.busy).length
   return busy === 0 ? `${workers}` : `${workers}, of which ${busy} work for other runs now`
 }
+
+const averageText = ({ averageBytes }: Plan): string =>
+  averageBytes === null ? '' : `, the average ${bytes(averageBytes)}`
 
 const trafficText = ({ upBytes, downBytes }: { upBytes: number; downBytes: number }): string =>
   `${bytes(upBytes)} up, ${bytes(downBytes)} down`

@@ -15,7 +15,7 @@ function manifestAfter(parent: CidText | null, round: number, term = 8, signer =
   const manifest: RoundManifest = {
     ...{ run: aRun, term, round, epoch: 0, parent, closesEpoch: false, checkpoint: null },
     ...{ baseRoot: hashOf(`θ${round}`), stateRoot: hashOf(`θ${round + 1}`) },
-    ...{ entries: [], refused: [], slots: [] },
+    ...{ entries: [], refused: [], slots: [], average: null },
   }
   const bytes = encode('RoundManifest', manifest)
   const block = encode('SignedManifest', { manifest: bytes, signer, signature: new Uint8Array(64) })

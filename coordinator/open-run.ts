@@ -108,6 +108,7 @@ export async function openRun(
       spec,
       task: model.task,
       parameterCount: model.parameterCount,
+      movingCount: model.movingCount,
       programMemoryBytes: model.memoryBytes,
       money: chain === null ? null : moneyOf(run, spec, chain),
     },
@@ -123,10 +124,12 @@ export async function openRun(
           if (own !== undefined) return own
           // Whoever made it first; when it is gone, whoever has it.
           const others = network.connectedPeers().filter((peer) => peer !== worker)
-          const bytes = await network.fetchBlock([worker, ...others], cid, { signal, maxBytes })
+          const first = worker === null ? [] : [worker]
+          const bytes = await network.fetchBlock([...first, ...others], cid, { signal, maxBytes })
           await store.blocks.put(cid, bytes)
           return bytes
         },
+        keep,
         writeCheckpoint: async (state, round) => {
           const epoch = Math.floor(round / spec.train.roundsPerEpoch)
           const parent =

@@ -43,6 +43,7 @@ function replicaOf(served: readonly Uint8Array[]): HeadReplica {
       if (bytes.length > maxBytes) throw unavailable('BLOCK_TOO_LONG')
       return bytes
     },
+    keep: async (cid, block) => void blocks.set(cid, block),
     writeCheckpoint: async (_, round, root) => cidOf(`${round} ${root}`),
   })
 }

@@ -1,8 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import { admitInTurns, type Submission } from '../aggregation/admission.ts'
-import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { applyRound } from '../aggregation/apply-round.ts'
 import { type Averaging, averagedPart, trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
+import { closeRound, decodeParts, partsOf } from '../aggregation/shared-average.ts'
+import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
@@ -11,8 +13,10 @@ import type { Reveal, RoundEvent } from './round/state.ts'
 export interface ReplicaDependencies {
   readonly averaging: Averaging
   readonly fetchTimeoutMs: number
-  /** Fetches a contribution, from its worker first. */
-  fetch(worker: WorkerId, cid: CidText, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** Fetches a contribution from its worker first, and an average, which has none, from anybody. */
+  fetch(worker: WorkerId | null, cid: CidText, maxBytes: number, signal: AbortSignal): Promise<Uint8Array>
+  /** Stores a block that this head has made. */
+  keep(cid: CidText, block: Uint8Array): Promise<void>
   /** Writes the checkpoint that closes an epoch; every replica gets the same CID for it. */
   writeCheckpoint(state: ReplicaState, round: number, stateRoot: Hash): Promise<CidText>
 }
@@ -84,7 +88,8 @@ export class HeadReplica {
       { compressor, parameterCount: length },
       setImmediate,
     )
-    const next = applyRound(this.#state, admitted, averaging, round)
+    const next = closeRound(this.#state, admitted, averaging, round)
+    const average = next.average === null ? null : await this.#kept(next.average)
     const checkpoint = closesEpoch
       ? await this.#dependencies.writeCheckpoint(next.state, round, next.stateRoot)
       : null
@@ -98,27 +103,32 @@ export class HeadReplica {
       refused: [...unavailable, ...refused.map(({ worker, code }) => ({ worker, code }))],
       stateRoot: next.stateRoot,
       checkpoint,
+      average,
     }
+  }
+
+  async #kept(block: Uint8Array): Promise<Aggregated['average']> {
+    const cid = contentId(block, 'raw')
+    await this.#dependencies.keep(cid, block)
+    return { cid, bytes: block.length }
   }
 
   /**
    * Applies a round whose manifest is known already: one that this head was publishing when it stopped, or that another
-   * one led. Its contributions may be had from anybody.
-   * @throws MurmurError HISTORY_BROKEN when it leads to another root here, and what fetching throws
+   * one led. Its parts may be had from anybody.
+   * @throws MurmurError HISTORY_BROKEN when it leads to another root here, MANIFEST_UNFIT, and what fetching throws
    */
-  async follow(
-    { round, entries, stateRoot, closesEpoch }: RoundManifest,
-    signal: AbortSignal,
-  ): Promise<void> {
+  async follow(manifest: RoundManifest, signal: AbortSignal): Promise<void> {
+    const { round, stateRoot, closesEpoch } = manifest
     if (this.#starts.has(round + 1)) return
     const { averaging, fetch, writeCheckpoint } = this.#dependencies
-    const contributions = await Promise.all(
-      entries.map(async ({ worker, contribution, contributionBytes, tokens }) => ({
-        bytes: await fetch(worker, contribution, contributionBytes, signal),
+    const parts = await Promise.all(
+      partsOf(manifest, averaging, this.theta.length).map(async ({ worker, cid, maxBytes, tokens }) => ({
+        bytes: await fetch(worker, cid, maxBytes, signal),
         tokens,
       })),
     )
-    const updates = decodeContributions(averaging, round, this.theta.length, contributions)
+    const updates = decodeParts(averaging, round, this.theta.length, parts)
     const next = applyRound(this.#state, updates, averaging, round)
     if (next.stateRoot !== stateRoot) {
       throw new MurmurError('HISTORY_BROKEN', {

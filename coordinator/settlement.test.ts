@@ -52,6 +52,7 @@ function epochOf(epoch: number, admitted: readonly WorkerId[], members = admitte
     })),
     closesEpoch: round % 2 === 1,
     checkpoint: round % 2 === 1 ? cidOf(`checkpoint ${epoch}`) : null,
+    average: null,
     slots: members.map((worker) => ({ worker, steps: 1 })),
   }))
 }

@@ -133,12 +133,18 @@ function knownKeys([section, key]: readonly string[], value: unknown): string[] 
 
 /**
  * The canonical bytes of a run spec: dag-cbor, so that its programs and data are links. `train.compute` is left out while
- * it is `f32`: a spec from before there was that key has the same bytes, and so the same id.
+ * it is `f32`, and `averaging.averageTopK` while it is null: a spec from before there were these keys has the same bytes, and
+ * so the same id.
  */
 export function encodeRunSpec(spec: RunSpec): Uint8Array {
-  const { train, ...others } = z.encode(runSpecSchema, spec)
+  const { train, averaging, ...others } = z.encode(runSpecSchema, spec)
   const { compute, ...withoutCompute } = train
-  return dagCbor.encode({ ...others, train: compute === 'f32' ? withoutCompute : train })
+  const { averageTopK, ...withoutAverage } = averaging
+  return dagCbor.encode({
+    ...others,
+    train: compute === 'f32' ? withoutCompute : train,
+    averaging: averageTopK === null ? withoutAverage : averaging,
+  })
 }
 
 /** @throws MurmurError RUN_SPEC_INVALID: bytes that are not a run spec, or not in canonical form. */

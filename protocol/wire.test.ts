@@ -106,6 +106,7 @@ const roundManifest: fc.Arbitrary<MessageOf<'RoundManifest'>> = fc.record({
   closesEpoch: fc.boolean(),
   checkpoint: cidOrNull,
   slots,
+  average: fc.option(fc.record({ cid, bytes: uint32 })),
 })
 const signedManifest: fc.Arbitrary<MessageOf<'SignedManifest'>> = fc.record({
   manifest: bytes(200),

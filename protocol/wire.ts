@@ -124,6 +124,7 @@ const roundManifest = z.object({
   closesEpoch: z.boolean(),
   checkpoint: cidOrNull,
   slots,
+  average: z.object({ cid, bytes: uint32 }).nullable(),
 })
 const signedManifest = z.object({
   manifest: bytes,

@@ -1,5 +1,6 @@
 import type { ReplicaState } from '../aggregation/replica-state.ts'
 import type { RoundEvent } from '../coordinator/round/state.ts'
+import { contentId } from '../protocol/content-id.ts'
 import { invariant } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
@@ -102,8 +103,11 @@ export class HeadReplica {
         refused,
         state: next,
         stateRoot,
+        average,
       } = admittedRound(simulation.training, moody, round, submissions)
       for (const { contribution, bytes } of admitted) disk.put(contribution, bytes)
+      const sent = average === null ? null : { cid: contentId(average, 'raw'), bytes: average.length }
+      if (sent !== null) disk.put(sent.cid, average!)
       const written = closesEpoch ? checkpointBlock(next) : null
       if (written !== null) disk.put(written.cid, written.block)
       head.journal.afterSync(() => {
@@ -116,6 +120,7 @@ export class HeadReplica {
             ...refused.map(({ worker, code }) => ({ worker, code })),
           ],
           checkpoint: written?.cid ?? null,
+          average: sent,
         })
       })
     })

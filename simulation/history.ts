@@ -1,8 +1,9 @@
 import { admit, type Submission } from '../aggregation/admission.ts'
-import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { applyRound } from '../aggregation/apply-round.ts'
 import { floatBytes, floatsOf } from '../aggregation/float-bytes.ts'
 import { fragmentOf } from '../aggregation/fragments.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
+import { closeRound, decodeParts, partsOf } from '../aggregation/shared-average.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { contentId, sha256 } from '../protocol/content-id.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -40,21 +41,21 @@ export function openSigned(block: Uint8Array, heads: readonly WorkerId[]): Round
   return genuine ? manifest : null
 }
 
-/** θ after a round: the real aggregation over the real bytes. Null when a contribution is missing. */
+/** θ after a round: the real aggregation over the real bytes. Null when a part of it is missing. */
 export function applied(
   { averaging }: Training,
   state: ReplicaState,
-  { round, entries }: Pick<RoundManifest, 'round' | 'entries'>,
+  manifest: Pick<RoundManifest, 'round' | 'entries' | 'average'>,
   blocks: Blocks,
 ): { readonly state: ReplicaState; readonly stateRoot: Hash } | null {
-  const contributions: { bytes: Uint8Array; tokens: number }[] = []
-  for (const { contribution, tokens } of entries) {
-    const bytes = blocks(contribution)
+  const parts: { bytes: Uint8Array; tokens: number }[] = []
+  for (const { cid, tokens } of partsOf(manifest, averaging, state.theta.length)) {
+    const bytes = blocks(cid)
     if (bytes === undefined) return null
-    contributions.push({ bytes, tokens })
+    parts.push({ bytes, tokens })
   }
-  const updates = decodeContributions(averaging, round, state.theta.length, contributions)
-  return applyRound(state, updates, averaging, round)
+  const { round } = manifest
+  return applyRound(state, decodeParts(averaging, round, state.theta.length, parts), averaging, round)
 }
 
 /** What the head does with the submissions of a round: admission, then the outer step. */
@@ -67,7 +68,7 @@ export function admittedRound(
   const { compressor, fragments } = averaging
   const { length } = fragmentOf(round, fragments, state.theta.length)
   const { admitted, refused } = admit(submissions, { compressor, parameterCount: length })
-  return { admitted, refused, ...applyRound(state, admitted, averaging, round) }
+  return { admitted, refused, ...closeRound(state, admitted, averaging, round) }
 }
 
 /** Every replica writes the same checkpoint after the same round: here a block of its vectors' bytes. */
@@ -138,7 +139,9 @@ export function rebuild(
     rest = manifests.slice(1)
   }
   const missing = rest.flatMap(({ manifest }) =>
-    manifest.entries.map(({ contribution }) => contribution).filter((cid) => blocks(cid) === undefined),
+    partsOf(manifest, training.averaging, training.parameterCount)
+      .map(({ cid }) => cid)
+      .filter((cid) => blocks(cid) === undefined),
   )
   if (missing.length > 0) return { kind: 'needs', cids: missing }
   const starts = new Map<number, ReplicaState>()

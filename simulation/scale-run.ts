@@ -150,7 +150,7 @@ export class Scale {
       this.#time.after(100, () =>
         this.#tell({
           ...{ kind: 'aggregated', round, admitted, refused: [] },
-          ...{ stateRoot: root(round + 2), checkpoint: null },
+          ...{ stateRoot: root(round + 2), checkpoint: null, average: null },
         }),
       )
     } else if (effect.kind === 'publish-manifest') {

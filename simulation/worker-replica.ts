@@ -1,4 +1,5 @@
 import type { ReplicaState } from '../aggregation/replica-state.ts'
+import { partsOf } from '../aggregation/shared-average.ts'
 import { cidFromDigest, contentId } from '../protocol/content-id.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
@@ -61,7 +62,10 @@ export class WorkerReplica {
   apply(manifest: RoundManifest, admitted: boolean, done: (result: Applied | string) => void): void {
     const worker = this.#worker
     const { blocks, simulation } = worker
-    const missing = manifest.entries.map(({ contribution }) => contribution).filter((cid) => !blocks.has(cid))
+    const { averaging, parameterCount } = simulation.training
+    const missing = partsOf(manifest, averaging, parameterCount)
+      .map(({ cid }) => cid)
+      .filter((cid) => !blocks.has(cid))
     const got = (cid: CidText, block: Uint8Array) => blocks.set(cid, block)
     fetchBlocks(worker, this.#servers(), missing, got, (absent) => {
       if (absent.length > 0) {

@@ -28,7 +28,7 @@ const manifest = (
     ...{ worker, contribution: cidOf('c'), contributionBytes: 1, tokens: 1, lossNats: 1 },
     trace: [hashOf('start'), end],
   })),
-  ...{ refused: [], closesEpoch: false, checkpoint: null, slots: [] },
+  ...{ refused: [], closesEpoch: false, checkpoint: null, slots: [], average: null },
 })
 
 async function trained(port: BlockStore, step: number): Promise<Held> {

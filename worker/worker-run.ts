@@ -1,6 +1,7 @@
-import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
+import { applyRound } from '../aggregation/apply-round.ts'
 import { trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
+import { checkedShare, decodeParts, partsOf, type RoundPart } from '../aggregation/shared-average.ts'
 import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { contentId } from '../protocol/content-id.ts'
@@ -8,6 +9,7 @@ import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import { maxAnnouncementBytes, maxGossipBytes } from '../protocol/limits.ts'
 import { openManifest, readManifest } from '../protocol/manifest.ts'
+import { leaderIndex } from '../protocol/term.ts'
 import { decode, encode, type Gossip, type GossipBody, type RoundManifest } from '../protocol/wire.ts'
 import { type LocalShape, localShape } from '../verification/local-state.ts'
 import type { TrainingSession } from './engine/engine.ts'
@@ -18,6 +20,7 @@ import { RoundTrainer } from './round-trainer.ts'
 import { RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
 import type { RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
+import { isTrueAverage } from './true-average.ts'
 
 export interface WorkerRunOptions {
   readonly context: RunContext
@@ -257,20 +260,14 @@ export class WorkerRun {
   async #apply(manifest: RoundManifest, admitted: boolean): Promise<void> {
     const { context } = this.#options
     const { blocks, writeCheckpoint } = this.#dependencies
-    const { round, entries } = manifest
+    const { round } = manifest
     const signed = this.#signed
     try {
       await openManifest(signed, this.#state.heads, (...of) => this.#dependencies.network.verify(...of))
       await blocks.put(contentId(signed, 'raw'), signed)
-      const contributions = await Promise.all(
-        entries.map(async ({ contribution, contributionBytes, tokens, worker }) => {
-          const bytes = await this.#blocks.fetch(contribution, contributionBytes, this.#abort.signal, worker)
-          return { cid: contribution, bytes, tokens }
-        }),
-      )
-      await this.#blocks.keep(round, new Map(contributions.map(({ cid, bytes }) => [cid, bytes])))
       const { averaging, model } = context
-      const updates = decodeContributions(averaging, round, model.parameterCount, contributions)
+      const parts = await this.#fetchParts(round, partsOf(manifest, averaging, model.parameterCount))
+      const updates = decodeParts(averaging, round, model.parameterCount, parts)
       const next = applyRound(this.#replica, updates, averaging, round)
       const right = next.stateRoot === manifest.stateRoot
       const checkpoint =
@@ -282,10 +279,42 @@ export class WorkerRun {
         this.#checkpoint = checkpoint ?? this.#checkpoint
         if (admitted) this.#held = await this.#heldSince(manifest)
         this.#pending = null
+        if (manifest.average !== null && this.#draws(checkedShare(manifest.entries.length)))
+          void this.#checkAverage(manifest)
       }
       this.#dispatch({ kind: 'applied', round, stateRoot: next.stateRoot, checkpoint })
     } catch (error) {
       if (!this.#abort.signal.aborted) this.#dispatch({ kind: 'apply-failed', round, text: errorText(error) })
+    }
+  }
+
+  async #fetchParts(round: number, parts: readonly RoundPart[]) {
+    const head = this.#state.heads[leaderIndex(this.#state.term)]
+    const fetched = await Promise.all(
+      parts.map(async ({ cid, maxBytes, tokens, worker }) => ({
+        ...{ cid, tokens },
+        bytes: await this.#blocks.fetch(cid, maxBytes, this.#abort.signal, worker ?? head),
+      })),
+    )
+    await this.#blocks.keep(round, new Map(fetched.map(({ cid, bytes }) => [cid, bytes])))
+    return fetched
+  }
+
+  #draws(share: number): boolean {
+    return Number.parseInt(this.#dependencies.randomSalt().slice(2, 10), 16) < share * 2 ** 32
+  }
+
+  async #checkAverage(manifest: RoundManifest): Promise<void> {
+    const { round } = manifest
+    const { log } = this.#dependencies
+    try {
+      const fetch = (parts: readonly RoundPart[]) => this.#fetchParts(round, parts)
+      if (await isTrueAverage(manifest, this.#options.context, fetch))
+        log('AVERAGE_CHECKED', `round ${round}`)
+      else this.#dispatch({ kind: 'average-false', round })
+    } catch (error) {
+      // A contribution that cannot be had proves nothing.
+      if (!this.#abort.signal.aborted) log('AVERAGE_UNCHECKED', errorText(error))
     }
   }
 

@@ -17,6 +17,6 @@ export function trafficOf({ cell, outcome }: Finished): Traffic {
   const { workers, steps, sync } = cell
   const ring = ringBytes(workers, outcome.parameterCount, steps)
   if (sync === 'every-step') return { up: ring / 2, down: ring / 2, ratio: 1 }
-  const up = outcome.bytes / workers
+  const up = outcome.upBytes ?? outcome.bytes / workers
   return { up, down: outcome.bytes - up, ratio: ring / outcome.bytes }
 }

@@ -23,12 +23,14 @@ export function describe({ inner, sync, workers }: Cell): string {
 }
 
 /** Without the inner optimizer. */
-function averaging({ when, innerSteps, codec: spec, outer, last, residual, firstMoment }: Sync): string {
+function averaging(sync: Sync): string {
+  const { when, innerSteps, codec: spec, averageTopK, outer, last, residual, firstMoment } = sync
   const { learningRate, momentum } = outer
   const notes = [
     when === 'blocking' ? '' : when,
     `H ${course(innerSteps)}`,
     codec(spec),
+    averageTopK === undefined ? '' : `average of ${averageTopK}`,
     momentum > 0 ? `Nesterov ${learningRate}/${momentum}` : learningRate === 1 ? '' : `outer ${learningRate}`,
     last === undefined ? '' : `last ${codec(last.codec)} outer ${last.learningRate}`,
     residual === 'held' ? '' : 'residual trained',

@@ -145,6 +145,7 @@ const searched: readonly (readonly [floor: number, how: Sync])[] = [
 const bestSyncs: readonly Sync[] = [
   ...[22, 45, 76].map((innerSteps) => signs(innerSteps, 0.7, 512, 1.6)),
   ...[18, 36, 62].map((innerSteps) => few(innerSteps, 512, 0.7, 2)),
+  { ...few(28, 512, 0.7, 2.2), averageTopK: 2048 },
 ]
 
 /** The best of what was tried, at many bytes and at few. Signs at

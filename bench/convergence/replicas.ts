@@ -1,7 +1,9 @@
+import { averageCompressor } from '../../aggregation/compressor-of.ts'
 import { nesterov } from '../../aggregation/outer/nesterov.ts'
 import { outerSgd } from '../../aggregation/outer/sgd.ts'
 import { pseudoGradient } from '../../aggregation/pseudo-gradient.ts'
 import { weightedMean } from '../../aggregation/rules/weighted-mean.ts'
+import { checkedShare } from '../../aggregation/shared-average.ts'
 import { addScaled } from '../../aggregation/update.ts'
 import { along, type Sync } from './cell.ts'
 import { compressorAt } from './codecs.ts'
@@ -24,8 +26,13 @@ export interface Flock {
   readonly theta: Float32Array
   readonly outerMomentum: Float32Array
   readonly replicas: readonly Replica[]
-  /** Up and down, of all rounds, one worker; up is one contribution a round, down those of all others. */
+  /**
+   * Of one worker, all rounds: a contribution up and those of all others down; where the head sends the average, that down and
+   * of the others' contributions as many as a worker fetches on average to check it.
+   */
   bytes: number
+  /** What of these goes up. */
+  upBytes: number
   rounds: number
 }
 
@@ -41,7 +48,7 @@ export const newFlock = (theta: Float32Array, workers: number, moments: number):
     step: 0,
     residual: zeros(),
   }))
-  return { theta, outerMomentum: zeros(), replicas, bytes: 0, rounds: 0 }
+  return { theta, outerMomentum: zeros(), replicas, bytes: 0, upBytes: 0, rounds: 0 }
 }
 
 /** Inner steps until the next sync: never a stub at the end. */
@@ -68,6 +75,7 @@ export function synchronize(flock: Flock, sync: Sync, starts: readonly Float32Ar
     learningRate: sync.outer.learningRate,
   }
   const compressor = compressorAt(codec, done)
+  let sent = 0
   const updates = replicas.map((replica, index) => {
     const origin = sync.when === 'eager' ? starts[index]! : theta
     const delta = pseudoGradient(
@@ -78,10 +86,15 @@ export function synchronize(flock: Flock, sync: Sync, starts: readonly Float32Ar
     const residual = replica.residual.subarray(from, to)
     if (sync.residual === 'trained') residual.fill(0)
     const { bytes } = compressor.compress(delta, residual, residual)
-    flock.bytes += bytes.length
+    sent += bytes.length
     return { update: compressor.decompress(bytes, to - from), tokens: 1 }
   })
-  const mean = weightedMean.aggregate(updates, to - from, [])
+  const everybodys = weightedMean.aggregate(updates, to - from, [])
+  const average = sync.averageTopK === undefined ? null : averaged(everybodys, sync.averageTopK)
+  const mean = average?.mean ?? everybodys
+  const one = sent / replicas.length
+  flock.upBytes += one
+  flock.bytes += average === null ? sent : one + average.bytes + checkedShare(replicas.length) * (sent - one)
   const before = sync.when === 'eager' && !last ? theta.slice() : theta
   const { momentum } = sync.outer
   const outer = momentum > 0 ? nesterov({ learningRate, momentum }) : outerSgd(learningRate)
@@ -93,6 +106,14 @@ export function synchronize(flock: Flock, sync: Sync, starts: readonly Float32Ar
     if (sync.firstMoment === 'zeroed') replica.optimizer[0]!.fill(0, from, to)
   }
   flock.rounds++
+}
+
+/** What the head sends of a mean. */
+function averaged(mean: Float32Array, k: number) {
+  const compressor = averageCompressor(k)
+  const { bytes } = compressor.compress(mean, compressor.init(mean.length))
+  const update = compressor.decompress(bytes, mean.length)
+  return { mean: weightedMean.aggregate([{ update, tokens: 1 }], mean.length, []), bytes: bytes.length }
 }
 
 function fragmentOf(index: number, count: number): [number, number] {

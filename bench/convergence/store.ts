@@ -41,6 +41,8 @@ interface Header {
   readonly step: number
   readonly curve: readonly Point[]
   readonly bytes: number
+  /** Absent where the file is from before it was counted. */
+  readonly upBytes?: number
   readonly rounds: number
   readonly count: number
   readonly moments: number
@@ -53,9 +55,9 @@ export async function writeProgress(
   cell: Cell,
   { step, curve, flock }: Progress,
 ): Promise<void> {
-  const { theta, outerMomentum, replicas, bytes, rounds } = flock
+  const { theta, outerMomentum, replicas, bytes, upBytes, rounds } = flock
   const header: Header = {
-    ...{ step, curve, bytes, rounds },
+    ...{ step, curve, bytes, upBytes, rounds },
     count: theta.length,
     moments: replicas[0]!.optimizer.length,
     replicaSteps: replicas.map((replica) => replica.step),
@@ -73,7 +75,7 @@ export async function readProgress(folder: string, cell: Cell): Promise<Progress
   if (file === null) return null
   const line = file.indexOf('\n')
   const vectors = new Uint8Array(file.subarray(line + 1))
-  const { step, curve, bytes, rounds, count, moments, replicaSteps } = JSON.parse(
+  const { step, curve, bytes, upBytes, rounds, count, moments, replicaSteps } = JSON.parse(
     file.toString('utf8', 0, line),
   ) as Header
   let offset = 0
@@ -88,7 +90,8 @@ export async function readProgress(folder: string, cell: Cell): Promise<Progress
     step: own,
     residual: vector(),
   }))
-  return { step, curve, flock: { theta, outerMomentum, replicas, bytes, rounds } }
+  const up = upBytes ?? bytes / replicas.length
+  return { step, curve, flock: { theta, outerMomentum, replicas, bytes, upBytes: up, rounds } }
 }
 
 async function readIfThere(path: string): Promise<Buffer | null> {

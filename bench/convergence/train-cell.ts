@@ -19,6 +19,8 @@ export interface Outcome {
   readonly accuracy?: number
   /** One worker's, up and down, all rounds. Nothing for synchronous data parallelism, whose ring is counted by rule. */
   readonly bytes: number
+  /** What of these goes up; absent: one of R parts. */
+  readonly upBytes?: number
   readonly rounds: number
 }
 
@@ -65,6 +67,7 @@ export async function trainCell(cell: Cell, { from, onRound }: TrainOptions): Pr
     lossNats,
     ...(accuracy === null ? {} : { accuracy }),
     bytes: flock.bytes,
+    upBytes: flock.upBytes,
     rounds: flock.rounds,
   }
 }

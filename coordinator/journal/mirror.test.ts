@@ -123,6 +123,7 @@ test('few blocks at once, and of checkpoints that wait only the newest', async (
       refused: [],
       stateRoot: `0x${'00'.repeat(32)}`,
       checkpoint: contentId(raw(`checkpoint ${round}`), 'dag-cbor'),
+      average: null,
     },
   })
   for (let round = 0; round < 20; round++) mirror.offer(published(round))

@@ -27,6 +27,7 @@ const manifest: RoundManifest = {
   closesEpoch: false,
   checkpoint: null,
   slots: [{ worker: somePeer(1), steps: 5 }],
+  average: null,
 }
 const block = encode('SignedManifest', {
   manifest: encode('RoundManifest', manifest),
@@ -50,6 +51,7 @@ const events: readonly RoundEvent[] = [
     refused: [{ worker: somePeer(2), code: 'LATE' }],
     stateRoot: hash('0b'),
     checkpoint: cid,
+    average: { cid, bytes: 7 },
   },
   { kind: 'published', round: 0, cid: manifestCid, block },
   { kind: 'adopt', manifests: [{ manifest, cid: manifestCid }] },

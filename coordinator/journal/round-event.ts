@@ -52,6 +52,8 @@ export const loggedEventSchema = z.discriminatedUnion('kind', [
       .readonly(),
     stateRoot: hash,
     checkpoint: cid.nullable(),
+    // Absent in journals from before there were any.
+    average: z.strictObject({ cid, bytes: count }).nullable().default(null),
   }),
   z.strictObject({
     kind: z.literal('published'),

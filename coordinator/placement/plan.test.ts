@@ -59,10 +59,17 @@ test('messages are as long as they are on the wire, and grow with members and se
 
 test('all gather: each sends to the others and the head, and receives from the others', () => {
   const messages = { worker: 10, head: 7 }
-  expect(roundTraffic(4, 1000, messages)).toEqual({ upBytes: 4 * 1010, downBytes: 3 * 1010 + 7 })
-  expect(roundTraffic(1, 1000, messages)).toEqual({ upBytes: 1010, downBytes: 7 })
+  expect(roundTraffic(4, 1000, null, messages)).toEqual({ upBytes: 4 * 1010, downBytes: 3 * 1010 + 7 })
+  expect(roundTraffic(1, 1000, null, messages)).toEqual({ upBytes: 1010, downBytes: 7 })
   expect(ringAllReduceBytes(4, 100, 3)).toBe(2 * 1.5 * 4 * 100 * 3)
   expect(ringAllReduceBytes(1, 100, 3)).toBe(0)
+})
+
+test('an average from the head: what a worker moves in bulk stays the same, however many they are', () => {
+  const bulk = (members: number) => roundTraffic(members, 1000, 2000, { worker: 0, head: 0 })
+  // Of four rounds one is checked by somebody, who then fetches all others' contributions.
+  expect(bulk(4)).toEqual({ upBytes: 1000 + 3000 / 16, downBytes: 2000 + 3000 / 16 })
+  expect(bulk(1000).downBytes).toBeLessThan(2000 + 1000 / 4)
 })
 
 test('without a head: for workers.min, of unknown speed', () => {

@@ -14,6 +14,7 @@ import { cappedAtMiddle, innerStepsFor } from './inner-steps.ts'
 import { obstacle, type Pending } from './pending.ts'
 import { obstacleText } from './pending-text.ts'
 import {
+  averageBytes,
   contributionBytes,
   ringAllReduceBytes,
   roundMessages,
@@ -75,6 +76,8 @@ export interface Plan {
   readonly tokens: { readonly perWorkerRound: number; readonly perRound: number; readonly total: number }
   readonly innerSteps: { readonly perWorkerRound: number; readonly total: number }
   readonly contributionBytes: number
+  /** Of a round's average, which workers fetch instead of the contributions; null where they fetch these. */
+  readonly averageBytes: number | null
   readonly perWorkerRound: Traffic
   /** Of one worker over the run: what it measures its line with, what it trains and what auditors ask of it included. */
   readonly perWorker: Traffic & { readonly setUpBytes: number; readonly auditBytes: number }
@@ -132,7 +135,9 @@ export function planRun(input: PlanInput): Plan {
     chosen.length > 0 ? [...steps.values()].reduce((sum, n) => sum + n, 0) : members * train.innerSteps
   const rounds = train.roundsPerEpoch * train.epochs
   const contribution = contributionBytes(file.averaging, movingCount)
-  const perWorkerRound = roundTraffic(members, contribution, roundMessages(members, audit.segments))
+  const average = averageBytes(file.averaging, movingCount)
+  const messages = roundMessages(members, audit.segments)
+  const perWorkerRound = roundTraffic(members, contribution, average, messages)
   const perWorker = wholeRun(input, members, perWorkerRound)
   const moved = perWorkerRound.upBytes + perWorkerRound.downBytes
   const time =
@@ -152,6 +157,7 @@ export function planRun(input: PlanInput): Plan {
     },
     innerSteps: { perWorkerRound: train.innerSteps, total: stepsPerRound * rounds },
     contributionBytes: contribution,
+    averageBytes: average,
     perWorkerRound,
     perWorker,
     total: { upBytes: members * perWorker.upBytes, downBytes: members * perWorker.downBytes },

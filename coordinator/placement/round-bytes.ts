@@ -1,5 +1,6 @@
-import { compressorOf } from '../../aggregation/compressor-of.ts'
+import { averageCompressor, compressorOf } from '../../aggregation/compressor-of.ts'
 import { fragmentOf } from '../../aggregation/fragments.ts'
+import { checkedShare } from '../../aggregation/shared-average.ts'
 import { contentId } from '../../protocol/content-id.ts'
 import { cidText, type Hash, runId, workerId } from '../../protocol/ids.ts'
 import { maxGossipBytes } from '../../protocol/limits.ts'
@@ -10,6 +11,12 @@ import { traceLength } from '../../verification/trace.ts'
 /** Bytes of one contribution, at most. Of fragments that are averaged in turn the first is the largest. */
 export const contributionBytes = (averaging: AveragingSection, parameterCount: number): number =>
   compressorOf(averaging).maxBytes(fragmentOf(0, averaging.fragments, parameterCount).length)
+
+/** Bytes of a round's average, at most; null where workers fetch all contributions. */
+export const averageBytes = ({ averageTopK, fragments }: AveragingSection, parameterCount: number) =>
+  averageTopK === null
+    ? null
+    : averageCompressor(averageTopK).maxBytes(fragmentOf(0, fragments, parameterCount).length)
 
 /** What a gossip message takes beside its data: author, sequence number, topic, signature (libp2p's StrictSign). */
 const gossipFrameBytes = 256
@@ -36,6 +43,7 @@ export function roundMessages(members: number, segments: number): RoundMessages 
   const manifest: RoundManifest = {
     ...{ run, term: 0xff, round, epoch: round, parent: cid, baseRoot: hash, stateRoot: hash, refused: [] },
     ...{ entries: each({ worker, ...numbers }), closesEpoch: true, checkpoint: cid, slots },
+    average: { cid, bytes: 2 ** 28 },
   }
   const signedManifest = encode('SignedManifest', {
     manifest: encode('RoundManifest', manifest),
@@ -67,14 +75,22 @@ export interface Traffic {
 }
 
 /**
- * One worker's round with `members` in all: contributions are gathered by all, so each is sent to the others and to the
- * head, and each worker receives all but its own. Gossip reaches every member once from its author: that others relay it too,
+ * One worker's round with `members` in all. Contributions are gathered by all, so each is sent to the others and to the
+ * head, and each worker receives all but its own. Where the head sends their average instead, each is sent to the head, and to
+ * the others as often as they check an average on average. Gossip reaches every member once from its author: that others relay it too,
  * handshakes and heartbeats are left out (measured: 4 % of what a run sends, 8 % of what it receives).
  */
-export function roundTraffic(members: number, contribution: number, messages: RoundMessages): Traffic {
+export function roundTraffic(
+  members: number,
+  contribution: number,
+  average: number | null,
+  messages: RoundMessages,
+): Traffic {
+  const others = members - 1
+  const gathered = others * contribution * (average === null ? 1 : checkedShare(members))
   return {
-    upBytes: members * (contribution + messages.worker),
-    downBytes: (members - 1) * (contribution + messages.worker) + messages.head,
+    upBytes: contribution + gathered + members * messages.worker,
+    downBytes: gathered + (average ?? 0) + others * messages.worker + messages.head,
   }
 }
 

@@ -62,6 +62,7 @@ export function aggregated(
     closesEpoch,
     checkpoint: event.checkpoint,
     slots: [...state.slots],
+    average: event.average,
   }
   return {
     state: { ...state, phase: { kind: 'publish', manifest } },

@@ -67,6 +67,7 @@ const honest: fc.Arbitrary<Make> = fc.oneof(
       refused: [],
       stateRoot,
       checkpoint,
+      average: null,
     }
   }),
   fc.constant<Make>((state) =>
@@ -160,6 +161,7 @@ const nonsense: fc.Arbitrary<Make> = fc.oneof(
           refused: [],
           stateRoot: hashOf('x'),
           checkpoint: null,
+          average: null,
         }
       },
   ),

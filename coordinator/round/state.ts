@@ -138,6 +138,8 @@ export type RoundEvent =
       readonly refused: readonly { readonly worker: WorkerId; readonly code: string }[]
       readonly stateRoot: Hash
       readonly checkpoint: CidText | null
+      /** What replicas fetch in place of the contributions; null where these are what they fetch. */
+      readonly average: RoundManifest['average']
     }
   | { readonly kind: 'published'; readonly round: number; readonly cid: CidText; readonly block: Uint8Array }
   | { readonly kind: 'fail'; readonly code: string; readonly message: string }

@@ -23,8 +23,9 @@ export function equivocated(
   let other: Uint8Array | null = null
   if (manifest !== null && manifest.round % 2 === 0) {
     const start = author.replica.starts.get(manifest.round)!
-    const { stateRoot } = applied(simulation.training, start, { ...manifest, entries: [] }, () => undefined)!
-    const empty = { ...manifest, entries: [], stateRoot, checkpoint: null }
+    const nobodys = { ...manifest, entries: [], average: null }
+    const { stateRoot } = applied(simulation.training, start, nobodys, () => undefined)!
+    const empty = { ...nobodys, stateRoot, checkpoint: null }
     const body = { kind: 'manifest', signedManifest: signedManifest(empty, author.id) } as const
     other = encodeGossip({ ...message, body })
   }

@@ -80,6 +80,8 @@ export type WorkerEvent =
       readonly checkpoint: CidText | null
     }
   | { readonly kind: 'apply-failed'; readonly round: number; readonly text: string }
+  /** The round's contributions give another average than the head sent. */
+  | { readonly kind: 'average-false'; readonly round: number }
   | {
       readonly kind: 'caught-up'
       readonly round: number

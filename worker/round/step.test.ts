@@ -235,6 +235,16 @@ describe('manifests', () => {
     expect(worker.phase).toBe('ended')
   })
 
+  test('an average that its contributions do not give ends the run for this worker, whatever it is doing', () => {
+    const worker = new VirtualWorker()
+    worker.open(0, [self])
+    expect(worker.send({ kind: 'average-false', round: 0 })).toMatchObject([
+      { kind: 'stop-training' },
+      { kind: 'withdraw', code: 'AVERAGE_FALSE' },
+    ])
+    expect(worker.phase).toBe('ended')
+  })
+
   test('a root that is right again clears the count', () => {
     const worker = new VirtualWorker()
     for (const round of [0, 2, 4]) {

@@ -55,6 +55,8 @@ export function step(state: WorkerState, event: WorkerEvent): WorkerStepResult {
       return state.phase.kind === 'applying'
         ? catchUp(state, state.phase.cid, { kind: 'note', code: 'APPLY_FAILED', text: event.text })
         : only(state)
+    case 'average-false':
+      return onAverageFalse(state, event.round)
     case 'caught-up':
       return onCaughtUp(state, event)
     case 'catch-up-failed':
@@ -258,6 +260,20 @@ function onApplied(state: WorkerState, event: Extract<WorkerEvent, { kind: 'appl
     {
       kind: 'publish',
       message: gossip(state, { kind: 'stateRoot', round, root: event.stateRoot, checkpoint }),
+    },
+  )
+}
+
+/** Nothing that this head leads to can be trusted any more; its signature below the manifest is the proof. */
+function onAverageFalse(state: WorkerState, round: number): WorkerStepResult {
+  const reason = 'the head sent a false average'
+  return only(
+    { ...state, phase: { kind: 'ended', reason } },
+    { kind: 'stop-training' },
+    {
+      kind: 'withdraw',
+      code: 'AVERAGE_FALSE',
+      text: `round ${round}: its contributions give another average than the head sent`,
     },
   )
 }
