@@ -18,9 +18,15 @@ export interface MeasuredGap {
   readonly compressor: AveragingSection['compressor']
   /** Of sparse-loco; null for the others. */
   readonly topK: number | null
+  /** Where workers fetched a round's average: values kept of each 4,096 of it. Null or left out: they fetched all contributions. */
+  readonly averageTopK?: number | null
+  /** Of values that share a scale; left out: 4,096 of signs, 128 of int8 and int4. */
+  readonly blockSize?: number
   /** β. */
   readonly errorFeedback: number
   readonly outerLearningRate: number
+  /** Where the inner rate ended, as a part of its peak; left out: 0.1. */
+  readonly finalLearningRate?: number
   readonly schedule: Schedule
   readonly seed: number
   readonly heldOut: Quality
@@ -41,7 +47,19 @@ export interface ExpectedGap {
   /** How much more held-out loss than synchronous training ended with, in %. Measured there, not promised here. */
   readonly gapPercent: number
   readonly measured: MeasuredGap
+  /** Where the run is known to differ from what was measured, beside sizes. */
+  readonly differences: readonly GapDifference[]
 }
+
+/** A key of the run, and what stands for it in what was measured. */
+export type GapDifference =
+  | {
+      readonly key: 'averaging.blockSize' | 'train.finalLearningRate'
+      readonly measured: number
+      readonly asked: number
+    }
+  /** Measured was training of all parameters. */
+  | { readonly key: 'train.lora' | 'train.freeze' }
 
 /** What of a run decides how well its averaging trains. */
 export interface GapQuestion {
@@ -52,13 +70,14 @@ export interface GapQuestion {
   readonly workers: number
   /** Inner steps of every worker over the whole run. */
   readonly steps: number
-  readonly innerSteps: number
-  readonly optimizer: TrainSection['optimizer']
+  readonly train: Pick<TrainSection, 'innerSteps' | 'optimizer' | 'finalLearningRate' | 'lora' | 'freeze'>
   readonly averaging: AveragingSection
 }
 
 /** Factors within which a run and what was measured are comparable, either way. */
-const within = { innerSteps: 2.5, steps: 4, workers: 2, topK: 2, parameterCount: 32 } as const
+const within = {
+  ...{ innerSteps: 2.5, steps: 4, workers: 2, topK: 2, averageTopK: 2, parameterCount: 32 },
+} as const
 const mostOuterDifference = 0.25
 
 /** Rules that fold honest updates about as the mean of the bench does (docs/robustness.md). */
@@ -66,7 +85,8 @@ const meanLike: readonly AveragingSection['rule'][] = ['mean', 'geometric-median
 
 /**
  * What averaging as asked cost in loss where it was measured most alike: the same task, inner optimizer, compressor and
- * schedule, and rounds, steps, workers and model of about the same size. Null where nothing comparable was measured.
+ * schedule, and rounds, steps, workers and model of about the same size; where there is such a one, of the same block size and
+ * the same end of the inner rate. Null where nothing comparable was measured.
  */
 export function expectedGap(
   question: GapQuestion,
@@ -74,34 +94,62 @@ export function expectedGap(
 ): ExpectedGap | null {
   const { averaging } = question
   if (question.workers < 2 || averaging.outer !== 'sgd' || !meanLike.includes(averaging.rule)) return null
-  let nearest: MeasuredGap | null = null
-  let least = Number.POSITIVE_INFINITY
-  for (const cell of cells) {
+  const candidates = cells.flatMap((cell) => {
     const distance = distanceTo(cell, question)
-    if (distance === null || distance >= least) continue
-    least = distance
-    nearest = cell
-  }
-  if (nearest === null) return null
-  const gapPercent = (nearest.heldOut.lossNats / nearest.synchronous.lossNats - 1) * 100
-  return { gapPercent, measured: nearest }
+    return distance === null ? [] : [{ cell, distance, differences: differencesFrom(cell, question) }]
+  })
+  const [nearest] = candidates.sort(
+    (a, b) => a.differences.length - b.differences.length || a.distance - b.distance,
+  )
+  if (nearest === undefined) return null
+  const { cell, differences } = nearest
+  const gapPercent = (cell.heldOut.lossNats / cell.synchronous.lossNats - 1) * 100
+  return { gapPercent, measured: cell, differences }
 }
 
+const defaultBlockSizes: Readonly<Partial<Record<AveragingSection['compressor'], number>>> = {
+  ...{ sign: 4096, int8: 128, int4: 128 },
+}
+const defaultFinalLearningRate = 0.1
+
+function differencesFrom(cell: MeasuredGap, { train, averaging }: GapQuestion): GapDifference[] {
+  const found: GapDifference[] = []
+  const told = (
+    key: 'averaging.blockSize' | 'train.finalLearningRate',
+    measured: number | undefined,
+    asked: number,
+  ) => {
+    if (measured !== undefined && measured !== asked) found.push({ key, measured, asked })
+  }
+  told('averaging.blockSize', cell.blockSize ?? defaultBlockSizes[cell.compressor], averaging.blockSize)
+  const end = cell.finalLearningRate ?? defaultFinalLearningRate
+  told('train.finalLearningRate', end, train.finalLearningRate)
+  if (train.lora !== null) found.push({ key: 'train.lora' })
+  if (train.freeze.length > 0) found.push({ key: 'train.freeze' })
+  return found
+}
+
+/** Whether workers fetch the average of a round. */
+const averages = ({ averageTopK }: { readonly averageTopK?: number | null }): boolean =>
+  typeof averageTopK === 'number'
+
 /** The sum of what differs, in doublings; null where the two are not comparable. */
-function distanceTo(cell: MeasuredGap, { averaging, ...question }: GapQuestion): number | null {
+function distanceTo(cell: MeasuredGap, { averaging, train, ...question }: GapQuestion): number | null {
   const isAlike =
     cell.task === question.task &&
     cell.split === question.split &&
-    cell.optimizer === question.optimizer &&
+    cell.optimizer === train.optimizer &&
     cell.compressor === averaging.compressor &&
-    cell.schedule === (averaging.fragments > 1 ? 'streaming' : averaging.schedule)
+    cell.schedule === (averaging.fragments > 1 ? 'streaming' : averaging.schedule) &&
+    averages(cell) === averages(averaging)
   const outerDifference = Math.abs(cell.outerLearningRate - (averaging.outerLearningRate ?? 1))
   if (!isAlike || outerDifference > mostOuterDifference) return null
   const factors = [
-    [question.innerSteps / cell.innerSteps, within.innerSteps],
+    [train.innerSteps / cell.innerSteps, within.innerSteps],
     [question.steps / cell.steps, within.steps],
     [question.workers / cell.workers, within.workers],
     [averaging.topK / (cell.topK ?? averaging.topK), within.topK],
+    [(averaging.averageTopK ?? 1) / (cell.averageTopK ?? 1), within.averageTopK],
     [question.parameterCount / cell.parameterCount, within.parameterCount],
   ] as const
   if (factors.some(([factor, most]) => factor > most || factor < 1 / most)) return null

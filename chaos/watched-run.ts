@@ -18,23 +18,13 @@ const pollMs = 250
 const stuckMs = 240_000
 const over = new Set<RunReport['phase']>(['finished', 'failed', 'stopped'])
 
-/** A model of 27,000 parameters: eight of them train on two cores. Every round is short, and every epoch audited. */
+/** The default recipe on a model of 27,000 parameters: eight of them train on two cores. Every round is short, and every epoch audited. */
 export function chaosRunFile(workers: number, seed: number, epochs: number): RunFile {
   return parseRunFile(
     {
       name: 'chaos',
       model: { layers: 1, width: 32, heads: 2, context: 32 },
-      train: {
-        batch: 4,
-        innerSteps: 40,
-        roundsPerEpoch: 4,
-        epochs,
-        seed,
-        optimizer: 'adamw',
-        learningRate: 0.003,
-        warmupSteps: 20,
-      },
-      averaging: { compressor: 'sparse-loco' },
+      train: { batch: 4, innerSteps: 40, roundsPerEpoch: 4, epochs, seed },
       workers: { min: workers, quorum: 0.5, adaptive: false },
       audit: { roundsPerEpoch: 2, segments: 4 },
       timing: {

@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { floatBytes } from '../aggregation/float-bytes.ts'
 import { contentId } from '../protocol/content-id.ts'
@@ -8,9 +10,10 @@ import { encodeCheckpointManifest } from './manifest.ts'
 import { movingCountOf, writeParameterFile } from './parameter-file.ts'
 import { readSafetensors } from './safetensors.ts'
 import type { Store } from './store.ts'
+import { leafBytes } from './unixfs-file.ts'
 import { writeWeightsFile } from './weights-file.ts'
 
-const { openIn } = stores()
+const { openIn, pathOf } = stores()
 const { signal } = new AbortController()
 
 /** Factors whose names sort among those of the matrices that they adapt. */
@@ -71,6 +74,33 @@ test('who has the weights that the run started from needs nothing of what is fro
   for (const [cid, bytes] of (await writeWeightsFile(base, table)).blocks) await target.blocks.put(cid, bytes)
   await target.fetchCheckpoint(manifestCid, async (cid) => (await source.blocks.get(cid))!, signal)
   expect(bytesOf(sent)).toBeLessThan(2 * 4 * moving + 5000)
+})
+
+test('what is frozen is pinned once, by records that do not grow with the checkpoints', async () => {
+  const store = await openIn('a')
+  const write = async (round: number) =>
+    (await store.writeCheckpoint(stateOf(round), table, { ...links, round })).fileCid
+  const longest = async () => {
+    const names = await readdir(join(pathOf('a'), 'records'), { recursive: true, withFileTypes: true })
+    const files = names.filter((entry) => entry.isFile())
+    return Math.max(
+      ...(await Promise.all(files.map(async (file) => (await stat(join(file.parentPath, file.name))).size))),
+    )
+  }
+  await write(1)
+  const before = await longest()
+  for (const round of [2, 3, 4]) await write(round)
+  const last = await write(5)
+  expect(await longest()).toBe(before)
+  expect(await store.list()).toHaveLength(5)
+  const file = writeParameterFile(base, table)
+  const frozen = file.subarray(file.length - 4 * (count - moving))
+  for (let at = 0; at < frozen.length; at += leafBytes) {
+    const leaf = contentId(frozen.subarray(at, at + leafBytes), 'raw')
+    expect(await store.blocks.has(leaf)).toBe(true)
+    await expect(store.blocks.delete(leaf)).rejects.toThrow()
+  }
+  await expect(store.blocks.delete(last)).rejects.toThrow()
 })
 
 test('the file is one of safetensors as any, its frozen tensors at the end', async () => {

@@ -14,6 +14,9 @@ export interface PinnedCheckpoint {
 /** Marks a manifest's pin among the others. */
 const kind = 'checkpoint'
 
+/** The leaves of a file that is here; only its nodes are read. */
+type LeavesOf = (file: CidText) => Promise<readonly CidText[]>
+
 /**
  * Pins the files with all their blocks, then the manifest alone: its other links (parent, run, data) have lives
  * of their own. The manifest comes last, so a checkpoint that is listed is whole.
@@ -22,10 +25,10 @@ export async function pinCheckpoint(
   pins: Pins,
   cid: CidText,
   manifest: CheckpointManifest,
-  nowMs: number,
+  { nowMs, leavesOf }: { readonly nowMs: number; readonly leavesOf: LeavesOf },
   signal?: AbortSignal,
 ): Promise<void> {
-  for (const file of [manifest.tensors, ...manifest.vectors]) await pinOnce(pins, CID.parse(file), { signal })
+  for (const file of [manifest.tensors, ...manifest.vectors]) await pinFile(pins, file, leavesOf, signal)
   await pinOnce(pins, CID.parse(cid), { signal, depth: 0, metadata: { kind, pinnedAtMs: nowMs } })
 }
 
@@ -48,7 +51,32 @@ export async function pinnedCheckpoints(
   return found.sort((a, b) => b.pinnedAtMs - a.pinnedAtMs || b.manifest.round - a.manifest.round)
 }
 
-async function pinOnce(pins: Pins, cid: CID, options: Parameters<Pins['add']>[1]): Promise<void> {
+/**
+ * Pins a file. Leaves that another file has pinned already, as of what is frozen, are pinned on their own instead, once: Helia keeps
+ * with each block the list of the pins that hold it, which would grow, and be written anew, with every checkpoint. To
+ * unpin a file, its walk has to leave out the same leaves.
+ */
+async function pinFile(pins: Pins, file: CidText, leavesOf: LeavesOf, signal?: AbortSignal): Promise<void> {
+  const isKnown = await pins.get(CID.parse(file), { signal }).then(
+    () => true,
+    () => false,
+  )
+  if (isKnown) return
+  const shared = new Set<string>()
+  for (const leaf of await leavesOf(file)) {
+    if (leaf === file || !(await pins.isPinned(CID.parse(leaf)))) continue
+    await pinOnce(pins, CID.parse(leaf), { signal, depth: 0 })
+    shared.add(leaf)
+  }
+  await pinOnce(pins, CID.parse(file), { signal, includeChild: (child) => !shared.has(child.toString()) })
+}
+
+interface PinOptions extends NonNullable<Parameters<Pins['add']>[1]> {
+  /** Of Helia's walk: whether it goes on to a block. */
+  includeChild?(child: CID): boolean
+}
+
+async function pinOnce(pins: Pins, cid: CID, options: PinOptions): Promise<void> {
   // Helia's walk hands its options on to the blockstore: a block that is missing is an error, never a wait for peers.
   const offline = { ...options, offline: true }
   try {

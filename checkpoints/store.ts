@@ -9,7 +9,7 @@ import { CID } from 'multiformats/cid'
 import { floatBytes, floatsOf } from '../aggregation/float-bytes.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
-import { contentId, parseCid } from '../protocol/content-id.ts'
+import { codecOf, contentId, parseCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText } from '../protocol/ids.ts'
 import type { BlockStore, Clock } from '../protocol/ports.ts'
@@ -115,7 +115,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   }
 
   const pin = async (cid: CidText, manifest: CheckpointManifest, signal?: AbortSignal): Promise<void> =>
-    pinCheckpoint(helia.pins, cid, manifest, clock.now(), signal)
+    pinCheckpoint(helia.pins, cid, manifest, { nowMs: clock.now(), leavesOf }, signal)
 
   /** A file of a checkpoint that is here, of exactly this length. */
   const readFile = async (
@@ -155,6 +155,13 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     const codec = await helia.getCodec(CID.parse(cid).code)
     const block = Block.createUnsafe({ bytes, cid: CID.parse(cid), codec })
     return Array.from(block.links(), ([, link]) => parseCid(link.toString()))
+  }
+
+  const leavesOf = async (cid: CidText): Promise<readonly CidText[]> => {
+    if (codecOf(cid) !== 'dag-pb') return [cid]
+    const bytes = await blocks.get(cid)
+    if (bytes === undefined) throw notFound(cid)
+    return (await Promise.all((await linksOf(cid, bytes)).map(leavesOf))).flat()
   }
 
   return {

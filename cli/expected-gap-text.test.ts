@@ -4,6 +4,7 @@ import { expectedGapText } from './expected-gap-text.ts'
 
 const gap: ExpectedGap = {
   gapPercent: 12.34,
+  differences: [],
   measured: {
     ...{
       name: 'GPT 43 k',
@@ -34,8 +35,24 @@ test('of images with the share told right, and a gap below zero with its sign', 
     heldOut: { lossNats: 0.2, accuracy: 0.9 },
     synchronous: { lossNats: 0.21, accuracy: 0.967 },
   }
-  expect(expectedGapText({ gapPercent: -4.76, measured: images }, 4)).toMatch(
+  expect(expectedGapText({ gapPercent: -4.76, measured: images, differences: [] }, 4)).toMatch(
     /^−4\.8 % held-out loss, 90\.0 % instead of 96\.7 % told right with .* \(adamw, int4, 4 workers/,
+  )
+})
+
+test('and with what was another thing there', () => {
+  const text = (differences: ExpectedGap['differences']) => expectedGapText({ ...gap, differences }, 4)
+  expect(
+    text([
+      { key: 'averaging.blockSize', measured: 512, asked: 4096 },
+      { key: 'train.finalLearningRate', measured: 0.3, asked: 0.1 },
+      { key: 'train.lora' },
+    ]),
+  ).toMatch(
+    /not promised here \(there blocks of 512 values, here of 4096; a learning rate that fell to 0\.3 of its peak, here to 0\.1; all parameters were trained, here low-rank factors\)$/,
+  )
+  expect(text([{ key: 'train.freeze' }])).toMatch(
+    /\(there all parameters were trained, here some are frozen\)$/,
   )
 })
 

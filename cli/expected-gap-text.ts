@@ -1,4 +1,4 @@
-import type { ExpectedGap } from '../aggregation/expected-gap.ts'
+import type { ExpectedGap, GapDifference } from '../aggregation/expected-gap.ts'
 
 /** What averaging so cost where it was measured, and where that was. */
 export function expectedGapText(gap: ExpectedGap | null, workers: number): string {
@@ -6,7 +6,7 @@ export function expectedGapText(gap: ExpectedGap | null, workers: number): strin
     return workers < 2
       ? 'one worker averages with nobody'
       : 'nothing like this run was measured (docs/convergence.md)'
-  const { gapPercent, measured } = gap
+  const { gapPercent, measured, differences } = gap
   const { name, steps, innerSteps, optimizer, compressor, topK, heldOut, synchronous } = measured
   const kept = topK === null ? compressor : `${compressor} of top ${topK}`
   const told =
@@ -17,7 +17,21 @@ export function expectedGapText(gap: ExpectedGap | null, workers: number): strin
   return [
     `${sign}${Math.abs(gapPercent).toFixed(1)} % held-out loss${told} with averaging every ${innerSteps} steps,`,
     `as measured on ${name} (${optimizer}, ${kept}, ${measured.workers} workers, ${steps} steps); not promised here`,
+    ...(differences.length === 0 ? [] : [`(there ${differences.map(differenceText).join('; ')})`]),
   ].join(' ')
+}
+
+function differenceText(difference: GapDifference): string {
+  switch (difference.key) {
+    case 'averaging.blockSize':
+      return `blocks of ${difference.measured} values, here of ${difference.asked}`
+    case 'train.finalLearningRate':
+      return `a learning rate that fell to ${difference.measured} of its peak, here to ${difference.asked}`
+    case 'train.lora':
+      return 'all parameters were trained, here low-rank factors'
+    case 'train.freeze':
+      return 'all parameters were trained, here some are frozen'
+  }
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`

@@ -67,15 +67,15 @@ export function checkMemory({ name }: RunFile, needed: RunNeeds): Check {
 
 /**
  * Whether what a worker keeps fits: for two epochs, every segment boundary of every round in bf16 with two moments and the
- * error feedback, to be served to auditors; and two checkpoints in fp32.
+ * error feedback, to be served to auditors; and two checkpoints in fp32, which share what is frozen.
  */
 export function checkDisk(
   host: NodeOffer,
   { name, train, audit }: RunFile,
-  { parameterCount }: RunNeeds,
+  { parameterCount, movingCount }: RunNeeds,
 ): Check {
   const boundaries = 2 * train.roundsPerEpoch * (audit.segments + 2)
-  const needed = parameterCount * (boundaries * 2 * 4 + 2 * 4)
+  const needed = movingCount * (boundaries * 2 * 4 + 2 * 4) + (parameterCount - movingCount) * 4
   const found = `${gigabytes(needed)} for two epochs of ${name}, ${gigabytes(host.diskBytes)} free`
   return needed <= host.diskBytes
     ? passed('disk', found)

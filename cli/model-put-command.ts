@@ -1,7 +1,9 @@
 import { constants, type FileHandle, open } from 'node:fs/promises'
 import { fileBlocks } from '../checkpoints/file-blocks.ts'
 import { leafBytes } from '../checkpoints/unixfs-file.ts'
+import { codecOf } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
+import type { CidText } from '../protocol/ids.ts'
 import { maxStateBlockBytes } from '../protocol/limits.ts'
 import { bytes as bytesText } from './amounts.ts'
 import { connectApi } from './api-client.ts'
@@ -10,6 +12,21 @@ import { interruptible } from './interruptible.ts'
 
 /** How much further a large file has to have got each time it says how far it is: in 20 lines at most. */
 const toldEveryBytes = (size: number): number => Math.max(8 * leafBytes, size / 20)
+
+/** Tells now and then how much of a file is sent. Its leaves are what counts: nodes hold links, nothing of the file. */
+export function tellSent(
+  size: number,
+  tell: (line: string) => void,
+): (block: CidText, length: number) => void {
+  const every = toldEveryBytes(size)
+  let sent = 0
+  return (block, length) => {
+    if (codecOf(block) !== 'raw') return
+    const before = Math.floor(sent / every)
+    sent += length
+    if (Math.floor(sent / every) > before && sent < size) tell(`${bytesText(sent)} of ${bytesText(size)}\n`)
+  }
+}
 
 /**
  * Gives a file to the head block by block, as a submission gives it the blocks of a run, and prints its CID. Repeating it
@@ -24,15 +41,12 @@ export async function modelPutCommand(
   await withModelFile(file, async (handle, size) => {
     const api = await connectApi(homeFolder(options.home))
     await interruptible(again, async (signal) => {
-      const every = toldEveryBytes(size)
-      let [blocks, stored] = [0, 0]
+      const sent = tellSent(size, (line) => process.stderr.write(line))
+      let blocks = 0
       const cid = await fileBlocks(partsOf(file, handle, size, signal), async (block, content) => {
         await api.putBlock(block, content)
         blocks++
-        const before = Math.floor(stored / every)
-        stored += content.length
-        if (Math.floor(stored / every) > before && stored < size)
-          process.stderr.write(`${bytesText(stored)} of ${bytesText(size)}\n`)
+        sent(block, content.length)
       })
       process.stdout.write(
         `${options.json === true ? JSON.stringify({ cid, bytes: size, blocks }, null, 2) : cid}\n`,

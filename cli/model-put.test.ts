@@ -6,13 +6,14 @@ import { Command } from 'commander'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { writeParameterFile } from '../checkpoints/parameter-file.ts'
 import { storedFile } from '../checkpoints/stored-file.ts'
-import { parseCid } from '../protocol/content-id.ts'
+import { contentId, parseCid } from '../protocol/content-id.ts'
 import { maxStateBlockBytes } from '../protocol/limits.ts'
 import { said } from './fixtures/said.ts'
 import { headBlocks } from './head-blocks.ts'
 import { type HeadProcess, startHead } from './head-process.ts'
 import { importOnnx } from './import-onnx.ts'
 import { addModel } from './model.ts'
+import { tellSent } from './model-put-command.ts'
 import { prepareRun, readRunFile } from './submit.ts'
 
 // Of a superuser's tests no file can keep itself from being read.
@@ -87,6 +88,17 @@ test('a file of many blocks comes back as it was, and says how far it is', async
   const parts: Uint8Array[] = []
   for await (const part of storedFile(parseCid(cid), options)) parts.push(part)
   expect(Buffer.compare(Buffer.concat(parts), await readFile(large))).toBe(0)
+})
+
+test('of a file of several nodes, what was sent of it is told without them', () => {
+  const lines: string[] = []
+  const sent = tellSent(30e6, (line) => lines.push(line))
+  const [leaf, node] = [contentId(Buffer.of(1), 'raw'), contentId(Buffer.of(1), 'dag-pb')]
+  sent(leaf, 8e6)
+  sent(node, 8e6)
+  expect(lines).toEqual([])
+  for (let block = 0; block < 22; block++) sent(leaf, 1e6)
+  expect(lines).toEqual(['9.0 MB of 30.0 MB\n', '17.0 MB of 30.0 MB\n', '26.0 MB of 30.0 MB\n'])
 })
 
 test('a file that becomes shorter while it is read is refused', async () => {

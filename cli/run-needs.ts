@@ -9,6 +9,8 @@ import { prepareTraining } from './prepare-training.ts'
 
 export interface RunNeeds {
   readonly parameterCount: number
+  /** Those that are not frozen: at least, of a model that no worker could hold. */
+  readonly movingCount: number
   /** What a replica takes while it trains. */
   readonly totalBytes: number
 }
@@ -24,6 +26,6 @@ export async function runNeeds(file: RunFile, fetch?: FetchBlockByCid): Promise<
     return memory
   }
   const { programs } = await prepareTraining(file, fetch)
-  const { parameterCount, memoryBytes } = readRunModel(programs.training)
-  return { parameterCount, totalBytes: memoryBytes }
+  const { parameterCount, movingCount, memoryBytes } = readRunModel(programs.training)
+  return { parameterCount, movingCount, totalBytes: memoryBytes }
 }

@@ -17,9 +17,11 @@ export function summaryText(summary: RunSummary): string {
   ].join('\n')
 }
 
-function title({ name, phase, seconds, parameterCount, workers, rounds }: RunSummary): string {
+function title({ name, phase, seconds, parameterCount, movingCount, workers, rounds }: RunSummary): string {
   const time = seconds === null ? '' : ` in ${seconds.toFixed(0)} s`
-  return `${printable(name)}: ${phase}${time} · ${parameterCount.toLocaleString('en')} parameters · ${workers.length} workers · ${rounds.length} rounds`
+  const trained =
+    movingCount === parameterCount ? '' : `, of which ${movingCount.toLocaleString('en')} are not frozen`
+  return `${printable(name)}: ${phase}${time} · ${parameterCount.toLocaleString('en')} parameters${trained} · ${workers.length} workers · ${rounds.length} rounds`
 }
 
 function lossSection({ task, rounds, heldOutLossNats, heldOutAccuracy }: RunSummary): string[] {

@@ -12,6 +12,8 @@ export interface RunSummary {
   readonly phase: string
   readonly seconds: number | null
   readonly parameterCount: number
+  /** Those that are not frozen. */
+  readonly movingCount: number
   readonly heldOutLossNats: { readonly before: number | null; readonly after: number | null }
   readonly heldOutAccuracy: RunReport['heldOutAccuracy']
   readonly samples: RunReport['samples']
@@ -24,7 +26,7 @@ export interface RunSummary {
     readonly verifiedTokens: number
     readonly bytesSent: number
     readonly bytesReceived: number
-    /** What fp32 ring all-reduce after every inner step would have moved for this worker's steps: computed. */
+    /** What fp32 ring all-reduce of all that is not frozen would have moved, after each of this worker's inner steps: computed. */
     readonly bytesFp32AllReduce: number
     readonly bytesRatioToFp32AllReduce: number | null
     /** The part of `bytesSent` that went to auditors. */
@@ -56,9 +58,10 @@ export interface RunSummary {
 }
 
 export function summarize(report: RunReport, funders: readonly FundingRow[]): RunSummary {
+  const movingCount = report.movingCount ?? report.parameterCount
   const workers = report.workers.map((worker) => {
     const steps = (worker.tokens / report.tokensPerRound) * report.innerSteps
-    const bytesFp32AllReduce = ringAllReduceBytes(report.workers.length, report.parameterCount, steps)
+    const bytesFp32AllReduce = ringAllReduceBytes(report.workers.length, movingCount, steps)
     const moved = worker.bytesSent + worker.bytesReceived
     return {
       id: worker.id,
@@ -90,6 +93,7 @@ export function summarize(report: RunReport, funders: readonly FundingRow[]): Ru
         ? null
         : (report.endedAt - report.startedAt) / 1000,
     parameterCount: report.parameterCount,
+    movingCount,
     heldOutLossNats: report.heldOutLossNats,
     heldOutAccuracy: report.heldOutAccuracy,
     samples: report.samples,

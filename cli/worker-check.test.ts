@@ -77,3 +77,20 @@ test('a model and a disk that are too much for this host', async () => {
     fix: expect.stringContaining('--home'),
   })
 })
+
+test('of what is frozen a disk holds one copy', async () => {
+  const file = parseRunFile(
+    { data: { builtin: 'moby-dick' }, train: { lora: { rank: 2, alpha: 4 } } },
+    'the test',
+  )
+  const needs = await runNeeds(file)
+  const { parameterCount, movingCount } = needs
+  expect(movingCount * 10).toBeLessThan(parameterCount)
+  const host = await describeHost({ folder: home, labels: [], tokensPerSecond: 0 })
+  const status = (diskBytes: number, of = needs) => checkDisk({ ...host, diskBytes }, file, of).status
+  const { roundsPerEpoch } = file.train
+  const moving = 8 * movingCount * (2 * roundsPerEpoch * (file.audit.segments + 2) + 1)
+  expect(status(moving, { ...needs, parameterCount: movingCount })).toBe('pass')
+  const needed = moving + 4 * (parameterCount - movingCount)
+  expect([status(needed - 1), status(needed)]).toEqual(['fail', 'pass'])
+})

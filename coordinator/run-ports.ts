@@ -20,6 +20,8 @@ export interface RunOptions {
   /** What is learned, and so what its figures mean. */
   readonly task: TaskKind
   readonly parameterCount: number
+  /** Those that are not frozen. */
+  readonly movingCount: number
   /** What the program takes on a device. */
   readonly programMemoryBytes: number
   readonly money:

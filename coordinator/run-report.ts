@@ -49,7 +49,7 @@ export function pendingOf({
 
 export function reportOf(facts: RunFacts): RunReport {
   const { options, log, stage, error, escrow, members, notes } = facts
-  const { run, spec, parameterCount, task } = options
+  const { run, spec, parameterCount, movingCount, task } = options
   const { book, state, submittedAt, startedAt, endedAt } = log
   const { rules } = state
   return {
@@ -67,6 +67,7 @@ export function reportOf(facts: RunFacts): RunReport {
     epochsTotal: spec.train.epochs,
     innerSteps: spec.train.innerSteps,
     parameterCount,
+    movingCount,
     tokensPerRound: rules.tokensPerStep * rules.innerSteps,
     heldOutLossNats: book.heldOut,
     heldOutAccuracy: book.accuracy,

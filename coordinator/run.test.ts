@@ -51,7 +51,7 @@ function opened(
         audit: { roundsPerEpoch: 1 },
         workers: { max: 1 },
       } as unknown as RunSpec,
-      ...{ task: 'language', parameterCount: 1, programMemoryBytes: 1 },
+      ...{ task: 'language', parameterCount: 1, movingCount: 1, programMemoryBytes: 1 },
       money: {
         ...{ escrow: fake, epochReward: 100n, rpcUrl: '', chainId: 1, token: address },
         context: { chainId: 1, escrow: address, escrowRun: hashOf('run') },
@@ -77,7 +77,7 @@ function opened(
         durable: async () => {},
         compact: async () => {},
       },
-      notes: new RunNotes({ log, clock, members, line: (code) => notes.push(code) }),
+      notes: new RunNotes({ log, clock, members, line: (code, text) => notes.push(`${code} ${text}`) }),
       deposed: () => {},
     } satisfies RunDependencies,
   )
@@ -122,14 +122,16 @@ test('a worker that says it cannot do the run is excluded from it, until it come
   const { run, notes } = opened({}, known)
   const entry = { run: aRun, spec: run.options.spec, submittedAt: 1, options: { priority: 0, owner: 'me' } }
   const excluded = () => [...runViewOf(entry, run).excluded]
-  const says = (phase: string, by = worker) => run.heartbeat(by, { ...silent, phase }, new Uint8Array(), null)
+  const error = 'DATA_MISFIT: of other data'
+  const says = (phase: string, by = worker) =>
+    run.heartbeat(by, { ...silent, phase, error }, new Uint8Array(), null)
   says('warming')
   says('declined', peer(2))
   expect(excluded()).toEqual([])
   says('declined')
   says('declined')
   expect(excluded()).toEqual([worker])
-  expect(notes.filter((code) => code === 'WORKER_DECLINED')).toHaveLength(1)
+  expect(notes.filter((note) => note.startsWith('WORKER_DECLINED'))).toEqual([expect.stringContaining(error)])
   known.set(worker, process('b'))
   expect(excluded()).toEqual([])
   await run.close()

@@ -241,7 +241,7 @@ export class RunCoordinator {
     if (newest !== null && !this.#leads) this.#newest.set(worker, newest)
     const status = this.#state.members.get(worker)?.status
     if (status === 'lost') this.#dispatch({ kind: 'join', worker, fresh: false })
-    if (telemetry.phase === 'declined') this.#decline(worker)
+    if (telemetry.phase === 'declined') this.#decline(worker, telemetry.error)
     if (telemetry.phase === 'ready' && status === 'warming')
       this.#dispatch({ kind: 'ready', worker, round: telemetry.round })
     if (outstanding.length > 0) this.offer(worker, outstanding)
@@ -255,7 +255,7 @@ export class RunCoordinator {
     )
   }
 
-  #decline(worker: WorkerId): void {
+  #decline(worker: WorkerId, why: string | null): void {
     const members = this.#dependencies.members()
     const incarnation = members.get(worker)?.incarnation
     if (incarnation === undefined || this.#declined.get(worker) === incarnation) return
@@ -266,7 +266,9 @@ export class RunCoordinator {
       'WORKER_DECLINED',
       null,
       worker,
-      'it cannot do this run; its own log says why',
+      why === null
+        ? 'it cannot do this run; its own log says why'
+        : `it cannot do this run: ${why.slice(0, 300)}`,
     )
   }
 

@@ -90,6 +90,26 @@ test('more parts than a program has room for are refused before they are built, 
   )
 })
 
+test('parts that casts to float16, or the optimizer, make too many are refused, with the keys that tell', () => {
+  const built = (compute: 'f16' | 'f32', maxNodes: number) => {
+    const options = { accumulate: 2, compute, maxNodes, innerOptimizer: 'muon' as const }
+    return checkProgram(buildTrainingProgram(gpt, options).training).nodes
+  }
+  const [single, half] = [built('f32', 4000), built('f16', 4000)]
+  expect(built('f32', single)).toBe(single)
+  expect(built('f16', half)).toBe(half)
+  expect(() => built('f16', half - 1)).toThrow(
+    expect.objectContaining({
+      code: 'MODEL_INVALID',
+      message: expect.stringMatching(/train\.accumulate 2 with train\.compute f16/),
+      next: expect.stringMatching(/train\.accumulate.*train\.compute/),
+    }),
+  )
+  expect(() => built('f32', single - 1)).toThrow(
+    expect.objectContaining({ code: 'MODEL_INVALID', next: 'lower train.accumulate' }),
+  )
+})
+
 test('the scale that a loss has for float16 is taken back from its gradient', async () => {
   const whole = await trained(cnn, 1)
   for (const parts of [1, 2]) {

@@ -1,4 +1,3 @@
-import { defaultProgramLimits } from './check-program.ts'
 import { concatenate } from './concatenate.ts'
 import { gradients } from './gradients.ts'
 import type { Graph } from './graph.ts'
@@ -30,6 +29,8 @@ interface BatchGradientOptions {
   readonly recompute: boolean
   /** What the loss is multiplied by on the way back; the gradient is divided by it. */
   readonly lossScale: number
+  /** Of the whole program. */
+  readonly maxNodes: number
 }
 
 /**
@@ -41,7 +42,7 @@ export function appendBatchGradient(
   graph: Graph,
   part: Model,
   table: ParameterTable,
-  { parts, recompute, lossScale }: BatchGradientOptions,
+  { parts, recompute, lossScale, maxNodes }: BatchGradientOptions,
 ): BatchGradient {
   const { params, parameter } = appendParameters(graph, table)
   const inputs = appendInput(graph, 'inputs', wholeOf(part.inputs, parts))
@@ -66,7 +67,7 @@ export function appendBatchGradient(
     losses.add(loss)
     statistics.push(pass?.statistics ?? new Map())
     logitsShape = wholeOf(logits, parts).shape
-    refuseMany(graph.nodesSoFar.length, index + 1, parts)
+    refuseMany(graph.nodesSoFar.length, index + 1, parts, maxNodes)
   }
   const mean = (total: Value) => scaled(total, 1 / parts)
   const untrained = table.parameters
@@ -92,12 +93,29 @@ export function appendBatchGradient(
 }
 
 /** Each part is written out: told after the first, which of them would be more nodes than a program may have. */
-function refuseMany(nodes: number, done: number, parts: number): void {
-  const { maxNodes } = defaultProgramLimits
+function refuseMany(nodes: number, done: number, parts: number, maxNodes: number): void {
   if ((nodes / done) * parts <= maxNodes) return
   const most = Math.max(1, Math.floor((maxNodes * done) / nodes))
   throw invalidModel(
     `train.accumulate ${parts} makes a program of more than ${maxNodes} nodes; at most ${most} parts of this model fit`,
+    'lower train.accumulate',
+  )
+}
+
+/**
+ * As refuseMany, of the finished program: optimizer and casts to float16 make it longer than the parts told.
+ * @throws MurmurError MODEL_INVALID (exit `usage`).
+ */
+export function assertPartsFit(
+  nodes: number,
+  { parts, maxNodes }: Pick<BatchGradientOptions, 'parts' | 'maxNodes'>,
+  compute: 'f32' | 'f16',
+): void {
+  if (parts === 1 || nodes <= maxNodes) return
+  const casts = compute === 'f16'
+  throw invalidModel(
+    `train.accumulate ${parts}${casts ? ' with train.compute f16' : ''} makes a program of ${nodes} nodes, more than ${maxNodes}`,
+    casts ? 'lower train.accumulate, or set train.compute to f32' : 'lower train.accumulate',
   )
 }
 

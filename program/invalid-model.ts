@@ -1,11 +1,10 @@
 import { MurmurError } from '../protocol/errors.ts'
 
-export function invalidModel(message: string): MurmurError {
-  return new MurmurError('MODEL_INVALID', {
-    message,
-    next: 'correct the model section of the run file',
-    exit: 'usage',
-  })
+export function invalidModel(
+  message: string,
+  next = 'correct the model section of the run file',
+): MurmurError {
+  return new MurmurError('MODEL_INVALID', { message, next, exit: 'usage' })
 }
 
 /** @throws MurmurError MODEL_INVALID (exit `usage`). */

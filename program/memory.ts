@@ -1,6 +1,7 @@
 import { MurmurError } from '../protocol/errors.ts'
 import { adamWorkVectors } from './optimizers/adamw.ts'
 import type { Optimizer } from './optimizers/optimizer.ts'
+import { attentionScores } from './presets/gpt-attention.ts'
 import { gptDesignCount } from './presets/gpt-parameters.ts'
 import { designOf, type GptDesign, type GptShape } from './presets/gpt-shape.ts'
 
@@ -14,22 +15,30 @@ export interface MemoryEstimate {
   readonly totalBytes: number
 }
 
+/** Under an optimizer, of what is not frozen. */
+export interface StepMemory extends MemoryEstimate {
+  readonly movingCount: number
+}
+
 /** Parameters of a GPT, without laying them out: a spec may ask for more layers than fit into a table. */
 export const gptParameterCount = (shape: GptShape): number => gptDesignCount(designOf(shape))
 
 /**
  * Under AdamW. State: 2 × 3 vectors of N. Work: N-sized pieces, gradients and optimizer temporaries, then what the forward pass
- * keeps for the backward pass, for each of B·T rows: of each layer its vectors and 3 attention rows, and 4 rows of
- * logits; with `recompute` what goes into each layer, and one layer. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
+ * keeps for the backward pass: of each layer its vectors and, of all scores that blocks of queries have, probabilities and
+ * weights, 4 rows of logits; with `recompute` what goes into each layer, and one layer. And two gradients of one block's
+ * scores. `memory.test.ts` holds it against the sum of what is alive at once in the built graph.
  */
 export function estimateMemory(shape: GptShape, batch: number, recompute = false): MemoryEstimate {
   const design = designOf(shape)
   const { layers, heads, context, vocabulary } = design
   const parameterCount = gptDesignCount(design)
   const stateBytes = 4 * 6 * parameterCount
-  const layer = rowValues(design) + 3 * heads * context
-  const kept = (recompute ? layers * design.width + layer : layers * layer) + 4 * vocabulary
-  const workBytes = 4 * (adamWorkVectors * parameterCount + batch * context * kept)
+  const scores = attentionScores(context)
+  const layer = context * rowValues(design) + 2 * heads * scores.all
+  const layersKept = recompute ? layers * context * design.width + layer : layers * layer
+  const kept = layersKept + 2 * heads * scores.largest + 4 * context * vocabulary
+  const workBytes = 4 * (adamWorkVectors * parameterCount + batch * kept)
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
 
@@ -71,13 +80,13 @@ export function stepMemory(
   parts: number,
   { slots, workVectors }: Pick<Optimizer, 'slots' | 'workVectors'>,
   movingCount = parameterCount,
-): MemoryEstimate {
+): StepMemory {
   const stateBytes = 4 * 2 * (parameterCount + slots.length * movingCount)
   // Of several parts, the running sum of their gradients is alive beside them.
   const vectors = workVectors - adamWorkVectors + (parts > 1 ? 1 : 0)
   const frozen = (adamWorkVectors - frozenWorkVectors) * (parameterCount - movingCount)
   const workBytes = part.workBytes + 4 * (vectors * movingCount - frozen)
-  return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
+  return { parameterCount, movingCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
 
 /** @throws MurmurError MODEL_TOO_BIG (exit `infeasible`) with the numbers and what to lower. */

@@ -1,5 +1,6 @@
 import type { TrainSection } from '../protocol/run-spec.ts'
-import { appendBatchGradient, withUntrained } from './batch-gradient.ts'
+import { appendBatchGradient, assertPartsFit, withUntrained } from './batch-gradient.ts'
+import { defaultProgramLimits } from './check-program.ts'
 import { frozen } from './frozen.ts'
 import { fuse } from './fuse/fuse.ts'
 import { createGraph, type Graph } from './graph.ts'
@@ -9,7 +10,7 @@ import { assertDivides, invalidModel } from './invalid-model.ts'
 import { adaptersOf, type LoraOptions } from './lora/adapters.ts'
 import { adapted } from './lora/lora.ts'
 import { accuracy } from './losses.ts'
-import { assertFits, type MemoryEstimate, stepMemory } from './memory.ts'
+import { assertFits, type StepMemory, stepMemory } from './memory.ts'
 import type { Model } from './model.ts'
 import { type ModelSpec, modelOf } from './model-spec.ts'
 import { encodeModel } from './onnx/model-proto.ts'
@@ -43,6 +44,8 @@ export interface ProgramOptions {
   readonly compute?: Compute
   /** What a worker may use for one replica; a model that needs more is refused before anything is built. */
   readonly maxMemoryBytes?: number
+  /** What a training program in parts may have; those of a worker's limits by default. */
+  readonly maxNodes?: number
 }
 
 export interface TrainingProgram {
@@ -52,7 +55,7 @@ export interface TrainingProgram {
   readonly sampling: Uint8Array
   readonly table: ParameterTable
   /** Null where it is not known before the program is built. */
-  readonly memory: MemoryEstimate | null
+  readonly memory: StepMemory | null
 }
 
 /** A replica of this size still trains on a laptop with 8 GiB. */
@@ -78,6 +81,7 @@ export function buildPrograms(
   options: ProgramOptions = {},
 ): TrainingProgram {
   const { accumulate = 1, recompute = false, compute = 'f32' } = options
+  const size = { parts: accumulate, maxNodes: options.maxNodes ?? defaultProgramLimits.maxNodes }
   const { part, adapt, optimizer, memory, table } = prepare(modelOf, batch, options)
   const model = adapt(modelOf(batch))
   const training = encode(
@@ -86,14 +90,14 @@ export function buildPrograms(
     table,
     (graph) => {
       const { params, loss, gradient, untrained, logitsShape } = appendBatchGradient(graph, part, table, {
-        ...{ parts: accumulate, recompute },
+        ...{ ...size, recompute },
         lossScale: compute === 'f16' ? lossScale(part.tokensPerStep) : 1,
       })
       graph.output('loss', loss)
       optimizer.append(withUntrained(graph, untrained, table), params, gradient, movingPart(table))
       return logitsShape
     },
-    { optimizer, compute },
+    { optimizer, compute, size },
   )
   const evaluation = encode('evaluation', model, table, (graph) => {
     const { loss, logits, targets } = appendLoss(graph, model, table)
@@ -111,7 +115,7 @@ interface Preparation {
   /** The model of any batch with the same adapters. */
   adapt(model: Model): Model
   readonly optimizer: Optimizer
-  readonly memory: MemoryEstimate | null
+  readonly memory: StepMemory | null
   readonly table: ParameterTable
 }
 
@@ -119,7 +123,7 @@ interface Preparation {
  * What a step of the model takes, without building it; at least, where that is beyond what any worker may use. Null where
  * it is not known. Throws as buildPrograms, but never MODEL_TOO_BIG.
  */
-export function trainingMemory(spec: ModelSpec, options: ProgramOptions): MemoryEstimate | null {
+export function trainingMemory(spec: ModelSpec, options: ProgramOptions): StepMemory | null {
   const of = (batch: number) => modelOf({ ...spec, batch })
   const { least, everythingMoves } = leastMemory(of, spec.batch, options)
   if (everythingMoves || least === null || least.totalBytes > defaultMaxMemoryBytes) return least
@@ -171,13 +175,20 @@ export function buildSamplingProgram(single: Model, table: ParameterTable): Uint
   })
 }
 
+/** Of a training program. */
+interface EncodeOptions {
+  readonly optimizer?: Optimizer
+  readonly compute?: Compute
+  readonly size?: Parameters<typeof assertPartsFit>[1]
+}
+
 /** `append` gives the shape of the logits back. */
 function encode(
   kind: ProgramKind,
   { task, inputs, targets, tokensPerStep }: Model,
   table: ParameterTable,
   append: (graph: Graph) => readonly number[],
-  { optimizer, compute }: { readonly optimizer?: Optimizer; readonly compute?: Compute } = {},
+  { optimizer, compute = 'f32', size }: EncodeOptions = {},
 ): Uint8Array {
   const graph = createGraph()
   const logits = append(graph)
@@ -188,7 +199,9 @@ function encode(
     betas: optimizer?.betas ?? [],
   }
   const fused = fuse(withUsedNodes(graph.model(encodeInfo(info))))
-  return encodeModel(compute === 'f16' ? halfProducts(fused) : fused)
+  const program = compute === 'f16' ? halfProducts(fused) : fused
+  if (size !== undefined) assertPartsFit(program.nodes.length, size, compute)
+  return encodeModel(program)
 }
 
 /** Loss and logits of the whole batch at once. */

@@ -143,6 +143,8 @@ export interface RunReport {
   readonly epochsTotal: number
   readonly innerSteps: number
   readonly parameterCount: number
+  /** Those that are not frozen; reports from before there was this key lack it. */
+  readonly movingCount?: number
   readonly tokensPerRound: number
   /** Nats a token or row; of a regression the mean squared error. */
   readonly heldOutLossNats: { readonly before: number | null; readonly after: number | null }

@@ -1,10 +1,12 @@
-import { expect, test } from 'vitest'
-import { createLoopback, testSignal } from '../network/loopback.ts'
-import { MurmurError } from '../protocol/errors.ts'
+import { expect, test, vi } from 'vitest'
+import { createLoopback, type Loopback, testSignal } from '../network/loopback.ts'
+import { type ExitKind, MurmurError } from '../protocol/errors.ts'
 import { aRun } from '../protocol/fixtures/names.ts'
+import type { RunId } from '../protocol/ids.ts'
 import { maxRequestBytes } from '../protocol/limits.ts'
 import type { Network } from '../protocol/ports.ts'
 import { type Assignment, decode, encode } from '../protocol/wire.ts'
+import { DeclinedRuns } from './declined-runs.ts'
 import { WorkerNode, type WorkerNodeDependencies } from './node.ts'
 
 /** A head that has no work unless told, tells how often and with what it was asked, and wants to hear once a minute. */
@@ -12,6 +14,7 @@ function idleHead(network: Network) {
   let beats = 0
   let assignment: Assignment | null = null
   const phases: string[] = []
+  const errors: string[] = []
   let tell = () => {}
   network.handleRequests(async (_, payload) => {
     const { body } = decode('HeadRequest', payload, maxRequestBytes)
@@ -23,6 +26,7 @@ function idleHead(network: Network) {
     if (body.kind === 'heartbeat') {
       beats++
       phases.push(body.phase)
+      errors.push(body.error)
     }
     tell()
     return encode('HeadReply', {
@@ -33,7 +37,7 @@ function idleHead(network: Network) {
     })
   })
   return {
-    phases,
+    ...{ phases, errors },
     assign: (given: Assignment | null) => {
       assignment = given
     },
@@ -75,38 +79,83 @@ test('its head wakes a worker between two heartbeats; what anybody else asks is 
   await life
 })
 
-test('a run that it cannot do is loaded once, and the head is told until it gives other work', async () => {
-  await using loopback = createLoopback()
+const cannot = (code: string, exit: ExitKind) => new MurmurError(code, { message: 'no', next: 'none', exit })
+
+/** A worker whose every block is refused with `error`, and which is told of `aRun`. */
+async function assigned(loopback: Loopback, error: MurmurError) {
   const [head, node] = [await loopback.start(), await loopback.start()]
-  const { beat, assign, phases } = idleHead(head)
-  assign({
+  const { beat, assign, phases, errors } = idleHead(head)
+  const work = {
     ...{ run: aRun, term: 1, peers: [], newestManifest: null, payoutTree: null },
     ...{ escrow: null, ended: false },
-  } as unknown as Assignment)
+  } as unknown as Assignment
+  assign(work)
   const logged: string[] = []
-  const lacking = new MurmurError('ENGINE_LACKS_F16', { message: 'no', next: 'none', exit: 'infeasible' })
   const worker = new WorkerNode(
     { addresses: [head.addresses()[0]!], token: '', payout: null, agent: 'test' },
     {
       ...{ network: node, clock: { now: () => Date.now() }, log: (code: string) => logged.push(code) },
       engine: { engineClass: 'none' },
-      store: { blocks: { get: async () => await Promise.reject(lacking) } },
+      store: { blocks: { get: async () => await Promise.reject(error) } },
     } as unknown as WorkerNodeDependencies,
   )
   const life = worker.live()
+  return {
+    ...{ beat, phases, errors, logged },
+    assign: (does: boolean) => assign(does ? work : null),
+    wake: async () => void (await head.request(node.self, new Uint8Array(), testSignal())),
+    async [Symbol.asyncDispose]() {
+      await worker.stop()
+      await life
+    },
+  }
+}
+
+test.each<[string, ExitKind]>([
+  ['ENGINE_LACKS_F16', 'infeasible'],
+  ['DATA_MISFIT', 'usage'],
+  ['COMPUTE_DIFFERS', 'usage'],
+  ['PROGRAM_INVALID', 'verification'],
+])('a run that it cannot do (%s) is loaded once, and declined whenever a head asks', async (code, exit) => {
+  await using loopback = createLoopback()
+  await using worker = await assigned(loopback, cannot(code, exit))
+  const { beat, assign, wake, phases, errors, logged } = worker
   // Woken by its own failure, and then by the head.
   await beat(2)
   for (const [change, count] of [
     [() => {}, 3],
-    [() => assign(null), 4],
+    [() => assign(false), 4],
     [() => {}, 5],
+    // As a head that took over would; woken again by its own answer.
+    [() => assign(true), 7],
   ] as const) {
     change()
-    await head.request(node.self, new Uint8Array(), testSignal())
+    await wake()
     await beat(count)
   }
-  expect(phases).toEqual(['idle', 'declined', 'declined', 'declined', 'idle'])
-  expect(logged.filter((code) => code === 'ENGINE_LACKS_F16')).toHaveLength(1)
-  await worker.stop()
-  await life
+  expect(phases).toEqual(['idle', 'declined', 'declined', 'declined', 'idle', 'idle', 'declined'])
+  expect(errors.at(-1)).toBe(`${code}: no`)
+  expect(logged.filter((text) => text === code)).toHaveLength(1)
+})
+
+test.each<[string, ExitKind]>([
+  ['BLOCK_UNAVAILABLE', 'unreachable'],
+  ['BLOCK_CORRUPTED', 'verification'],
+])('a run whose blocks do not come (%s) is tried again', async (code, exit) => {
+  await using loopback = createLoopback()
+  await using worker = await assigned(loopback, cannot(code, exit))
+  await worker.beat(1)
+  await vi.waitFor(() => expect(worker.logged).toContain(code))
+  await worker.wake()
+  await worker.beat(2)
+  await vi.waitFor(() => expect(worker.logged.filter((text) => text === code)).toHaveLength(2))
+  expect(worker.phases).toEqual(['idle', 'idle'])
+})
+
+test('runs that are declined are remembered, the last 256 of them', () => {
+  const declined = new DeclinedRuns()
+  const runs = Array.from({ length: 257 }, (_, index) => `${aRun}${index}` as RunId)
+  for (const run of runs) declined.add(run)
+  expect(runs.map((run) => declined.has(run)).indexOf(true)).toBe(1)
+  expect(declined.has(runs.at(-1)!)).toBe(true)
 })

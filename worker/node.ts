@@ -8,6 +8,7 @@ import type { Clock, Network } from '../protocol/ports.ts'
 import { topicOf } from '../protocol/topic.ts'
 import type { Assignment, NodeOffer } from '../protocol/wire.ts'
 import { connectClaimer, type EarningsClaimer } from './claim-earnings.ts'
+import { DeclinedRuns, isPermanent } from './declined-runs.ts'
 import type { Engine } from './engine/engine.ts'
 import { type HeadCache, HeadLink, isFinal, type Payout } from './head-link.ts'
 import { loadRunContext, type RunContext } from './run-context.ts'
@@ -69,6 +70,7 @@ export class WorkerNode {
   readonly #link: HeadLink
   readonly #abort = new AbortController()
   readonly #runsDone = new Set<RunId>()
+  readonly #declined = new DeclinedRuns()
   /** By the run's id in its escrow. */
   readonly #claimers = new Map<Hash, EarningsClaimer>()
   #run: Entered | null = null
@@ -264,13 +266,17 @@ export class WorkerNode {
     this.#log('PEER_UNREACHABLE', errorText(failure))
   }
 
-  /** Warms up for a run, in the background: heartbeats go on meanwhile. */
+  /** Warms up for a run, in the background: heartbeats go on meanwhile. One that it declined before it declines at once. */
   #enter(assignment: Assignment): void {
     const { store, network, engine, clock, train } = this.#dependencies
     const id = assignment.run
     const heads = this.#link.heads.map((head) => head.id)
-    const entered: Entered = { id, context: null, run: null, declined: false }
+    const entered: Entered = { id, context: null, run: null, declined: this.#declined.has(id) }
     this.#run = entered
+    if (entered.declined) {
+      this.#wake.abort()
+      return
+    }
     const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
     const work = async () => {
       const context = await loadRunContext(id, fetch)
@@ -307,9 +313,12 @@ export class WorkerNode {
       if (this.#abort.signal.aborted || this.#run !== entered) return
       this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', errorText(error))
       // What fails otherwise is forgotten, so that the next heartbeat's assignment tries again.
-      const declined = isMurmurError(error) && error.exit === 'infeasible'
-      this.#run = declined ? { ...entered, declined } : null
-      if (declined) this.#wake.abort()
+      this.#run = null
+      if (!isPermanent(error)) return
+      this.#lastError = errorText(error)
+      this.#declined.add(id)
+      this.#run = { ...entered, declined: true }
+      this.#wake.abort()
     })
   }
 

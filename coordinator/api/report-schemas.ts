@@ -193,6 +193,7 @@ export const runReport = z
     epochsTotal: count,
     innerSteps: count,
     parameterCount: count,
+    movingCount: count.optional(),
     tokensPerRound: count,
     heldOutLossNats: z.object({ before: nats, after: nats }),
     heldOutAccuracy: z.object({ before: share, after: share }),

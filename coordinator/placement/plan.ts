@@ -179,11 +179,10 @@ export function planRun(input: PlanInput): Plan {
 
 function gapOf({ file, movingCount, task }: PlanInput, workers: number): ExpectedGap | null {
   const { data, train, averaging } = file
-  const { innerSteps, optimizer } = train
-  const steps = innerSteps * train.roundsPerEpoch * train.epochs
+  const steps = train.innerSteps * train.roundsPerEpoch * train.epochs
   const split = data.split ?? 'shuffled'
   return expectedGap({
-    ...{ task, split, workers, steps, innerSteps, optimizer, averaging },
+    ...{ task, split, workers, steps, train, averaging },
     parameterCount: movingCount,
   })
 }

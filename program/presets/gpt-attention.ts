@@ -90,6 +90,13 @@ function blockEnds(T: number): readonly number[] {
   return Array.from({ length: count }, (_, block) => Math.floor((T * (block + 1)) / count))
 }
 
+/** Scores of one head over a window of T tokens: of all blocks, and of the largest one, the last. */
+export function attentionScores(T: number): { readonly all: number; readonly largest: number } {
+  const ends = blockEnds(T)
+  const counts = ends.map((end, block) => (end - (ends[block - 1] ?? 0)) * end)
+  return { all: counts.reduce((sum, count) => sum + count, 0), largest: Math.max(...counts) }
+}
+
 function splitTokens(graph: Graph, value: Value, ends: readonly number[]): readonly Value[] {
   if (ends.length === 1) return [value]
   const sizes = graph.ints(ends.map((end, block) => end - (ends[block - 1] ?? 0)))
