@@ -38,13 +38,20 @@ export function unpackBf16(bytes: Uint8Array): Float32Array {
   return values
 }
 
-/** Rounds every value to its nearest bf16, in place: what unpack(pack(values)) would give. */
-export function roundToBf16(values: Float32Array): void {
+/** Packs to `into`, of two bytes a value, and rounds in place. */
+export function roundAndPackBf16(values: Float32Array, into: Uint8Array): void {
+  invariant(into.length === values.length * 2, 'two bytes a bf16')
   const kernels = kernelsFor(values.length)
   if (kernels !== null) {
-    kernels.roundToBf16(values)
+    kernels.roundAndPackBf16(values, into)
     return
   }
+  roundToBf16(values)
+  into.set(packBf16(values))
+}
+
+/** Rounds every value to its nearest bf16, in place: what unpack(pack(values)) would give. */
+export function roundToBf16(values: Float32Array): void {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
   for (let index = 0; index < bits.length; index++) bits[index] = upperHalf(bits[index]!) << 16
 }

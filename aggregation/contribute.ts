@@ -1,5 +1,6 @@
 import { type Averaging, averagedPart, movingOf } from './averaging.ts'
-import { pseudoGradient } from './pseudo-gradient.ts'
+import { kernelsFor } from './kernels/kernels.ts'
+import { pseudoGradient, pseudoGradientBothWays } from './pseudo-gradient.ts'
 import { freshVectors } from './vectors.ts'
 
 /** What a worker keeps of a round for the next: part of its local state (verification/local-state.ts). */
@@ -13,9 +14,18 @@ export interface Kept {
 /** Where a worker's inner steps begin. */
 export function startOf(base: Float32Array, { drift }: Kept): Float32Array {
   if (drift === null) return base
-  const start = base.slice()
-  for (let index = 0; index < drift.length; index++) start[index] = base[index]! + drift[index]!
+  const start = new Float32Array(base.length)
+  moved(base.subarray(0, drift.length), drift, start.subarray(0, drift.length))
+  start.set(base.subarray(drift.length), drift.length)
   return start
+}
+
+/** into ← base + drift. */
+function moved(base: Float32Array, drift: Float32Array, into: Float32Array): Float32Array {
+  const kernels = kernelsFor(into.length)
+  if (kernels !== null) kernels.sum(base, drift, into)
+  else for (let index = 0; index < into.length; index++) into[index] = base[index]! + drift[index]!
+  return into
 }
 
 export interface Contributed extends Kept {
@@ -43,12 +53,14 @@ export function contribute(
   averaging: Averaging,
 ): Contributed {
   const { compressor, eager, vectors = freshVectors } = averaging
-  const from = eager ? startOf(base, { errorFeedback, drift }) : base
   const count = movingOf(averaging, base.length)
   const moving = (whole: Float32Array) => whole.subarray(0, count)
-  const delta = pseudoGradient(moving(from), moving(end), vectors.take(count))
+  const delta = vectors.take(count)
+  const away = drift === null ? null : new Float32Array(count)
+  const from = drift !== null && eager ? moved(moving(base), drift, delta) : moving(base)
+  if (away === null) pseudoGradient(from, moving(end), delta)
+  else pseudoGradientBothWays(from, moving(end), delta, away)
   const { gather, scatter, length } = averagedPart(round, averaging, base.length)
-  const away = drift === null ? null : delta.map((value) => -value)
   const part = gather(delta)
   const { bytes, residual } = compressor.compress(part, gather(errorFeedback), part)
   if (away !== null && !eager) scatter(new Float32Array(length), away)

@@ -1,6 +1,7 @@
 /**
- * How much of its time a worker computes when its link is slow, per schedule; and how long PyTorch's DistributedDataParallel
- * (gloo) takes over the same links to the same training loss. Real processes in network namespaces with token buckets.
+ * How much of its time a worker computes when its link is slow, per schedule: its engine is inside inner steps, and nothing else.
+ * And how long PyTorch's DistributedDataParallel (gloo) takes over the same links to the same training loss. Real processes in
+ * network namespaces with token buckets.
  * Usage: node bench/utilization.ts [--model small|large] [--links 20,100,500] [--schedules blocking,eager] [--rounds 8]
  *        [--batch 8] [--inner-steps 10] [--optimizer adamw|muon] [--ddp-seconds 60] [--python VENV/bin/python]
  * DDP trains with AdamW, and so do the workers unless --optimizer says otherwise.

@@ -36,7 +36,9 @@ function refuse() {
 }
 
 function handOver(node) {
-  const child = spawn(node, [main].concat(process.argv.slice(2)), { stdio: 'inherit' })
+  // Huge pages, as for all nodes: cli/spawn-node.ts.
+  const env = Object.assign({ GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }, process.env)
+  const child = spawn(node, [main].concat(process.argv.slice(2)), { stdio: 'inherit', env })
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal's Ctrl-C reaches both by itself, and a second one would mean "at once".
     process.on(name, () => (name === 'SIGINT' && process.stdin.isTTY) || child.kill(name))

@@ -67,6 +67,12 @@ export function withAdapters(
   return { parameterCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
 }
 
+/** Bytes of a state up to which its digest is taken of a copy, while the next step is under way (worker/engine/threaded-hasher.ts). */
+export const mostHashedApart = 2 ** 27
+
+/** What that copy takes, of a state of so many bytes. */
+export const digestBytes = (stateBytes: number): number => (stateBytes > mostHashedApart ? 0 : stateBytes)
+
 /** Vectors that a frozen parameter is part of beside the state: its piece, and the one that is given on. */
 const frozenWorkVectors = 2
 
@@ -81,12 +87,14 @@ export function stepMemory(
   { slots, workVectors }: Pick<Optimizer, 'slots' | 'workVectors'>,
   movingCount = parameterCount,
 ): StepMemory {
-  const stateBytes = 4 * 2 * (parameterCount + slots.length * movingCount)
+  const set = 4 * (parameterCount + slots.length * movingCount)
+  const stateBytes = 2 * set
   // Of several parts, the running sum of their gradients is alive beside them.
   const vectors = workVectors - adamWorkVectors + (parts > 1 ? 1 : 0)
   const frozen = (adamWorkVectors - frozenWorkVectors) * (parameterCount - movingCount)
   const workBytes = part.workBytes + 4 * (vectors * movingCount - frozen)
-  return { parameterCount, movingCount, stateBytes, workBytes, totalBytes: stateBytes + workBytes }
+  const totalBytes = stateBytes + workBytes + digestBytes(set)
+  return { parameterCount, movingCount, stateBytes, workBytes, totalBytes }
 }
 
 /** @throws MurmurError MODEL_TOO_BIG (exit `infeasible`) with the numbers and what to lower. */

@@ -2,6 +2,7 @@ import { MurmurError } from '../protocol/errors.ts'
 import { checkProgram } from './check-program.ts'
 import { invalidProgram } from './graph.ts'
 import { initialWeights } from './initial-weights.ts'
+import { digestBytes } from './memory.ts'
 import type { Parameter } from './parameter-table.ts'
 import type { TaskKind, TensorSignature } from './program-info.ts'
 
@@ -38,7 +39,7 @@ export function readRunModel(trainingProgram: Uint8Array): RunModel {
   const stateBytes = 4 * (parameterCount + table.movingCount * optimizerSlots.length)
   return {
     ...{ task, inputs, targets, tokensPerStep, compute },
-    memoryBytes: program.peakBytes + stateBytes,
+    memoryBytes: program.peakBytes + stateBytes + digestBytes(stateBytes),
     parameterCount,
     trainedCount: table.trainedCount,
     movingCount: table.movingCount,

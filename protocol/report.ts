@@ -40,7 +40,7 @@ export interface WorkerReport {
   readonly step: number
   readonly lossNats: number | null
   readonly tokensPerSecond: number
-  /** Share of the time since its first round in which it computed what counts; the rest it waited. */
+  /** Share of the time since its first round that its engine was in inner steps that count. */
   readonly utilization: number
   /** Tokens of admitted contributions. */
   readonly tokens: number

@@ -9,7 +9,7 @@ import type { RoundOutputs } from '../worker/train-round.ts'
 /** A session that takes only the first `steps` of a round's steps, and answers the others with the last loss it had. */
 export function lazySession(session: TrainingSession, steps: number): TrainingSession {
   let taken = 0
-  let last = { lossNats: 0, gradNorm: 0 }
+  let last = { lossNats: 0, gradNorm: 0, tookMs: 0 }
   return {
     ...session,
     writeState: async (state) => {

@@ -1,9 +1,9 @@
 import { type Averaging, hasDrift, movingOf } from '../aggregation/averaging.ts'
-import { packBf16, roundToBf16, unpackBf16 } from '../aggregation/bf16.ts'
+import { roundAndPackBf16, unpackBf16 } from '../aggregation/bf16.ts'
 import type { Kept } from '../aggregation/contribute.ts'
-import { sha256 } from '../protocol/content-id.ts'
+import { cidFromDigest, sha256 } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import type { Hash } from '../protocol/ids.ts'
+import type { CidText, Hash } from '../protocol/ids.ts'
 
 /**
  * What a worker carries from round to round and nobody else has: the inner optimizer's moments, the error feedback,
@@ -60,14 +60,17 @@ export function packLocalState(state: LocalState): Uint8Array {
   view.setUint32(8, vectors.length, true)
   view.setUint32(12, parameterCount, true)
   vectors.forEach((vector, index) => {
-    roundToBf16(vector)
-    bytes.set(packBf16(vector), headerBytes + index * parameterCount * 2)
+    const start = headerBytes + index * parameterCount * 2
+    roundAndPackBf16(vector, bytes.subarray(start, start + parameterCount * 2))
   })
   return bytes
 }
 
 /** SHA-256 of a packed local state: the digest of its block's CID, and a leaf of the trace. */
 export const localStateDigest = (block: Uint8Array): Hash => `0x${Buffer.from(sha256(block)).toString('hex')}`
+
+/** The block that a leaf of a trace is the digest of: a local state or a contribution. */
+export const blockOf = (leaf: Hash): CidText => cidFromDigest(Buffer.from(leaf.slice(2), 'hex'), 'raw')
 
 /** Bytes of a packed local state: known before it is fetched. */
 export function localStateBytes(shape: LocalShape): number {

@@ -2,7 +2,7 @@ import { type Averaging, averagedPart, movingOf } from '../aggregation/averaging
 import { startOf } from '../aggregation/contribute.ts'
 import { pseudoGradient } from '../aggregation/pseudo-gradient.ts'
 import { toDense } from '../aggregation/update.ts'
-import { cidFromDigest, digestHash } from '../protocol/content-id.ts'
+import { digestHash } from '../protocol/content-id.ts'
 import { isMurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
@@ -11,7 +11,7 @@ import type { BatchSource } from '../worker/data/batch-source.ts'
 import type { TrainingSession } from '../worker/engine/engine.ts'
 import { type RoundOutputs, trainRound } from '../worker/train-round.ts'
 import { certainOf, distanceOf, toleranceOf } from './distance.ts'
-import { type LocalState, localShape, localStateBytes, unpackLocalState } from './local-state.ts'
+import { blockOf, type LocalState, localShape, localStateBytes, unpackLocalState } from './local-state.ts'
 
 /** One worker's round, as the manifest records it: what is to be checked. */
 export interface Claim {
@@ -186,5 +186,3 @@ const isFiniteState = ({ moments, errorFeedback, drift }: LocalState): boolean =
   [...moments, errorFeedback, ...(drift === null ? [] : [drift])].every((vector) =>
     vector.every((value) => Number.isFinite(value)),
   )
-
-const blockOf = (digest: Hash): CidText => cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw')

@@ -1,8 +1,8 @@
-import { cidFromDigest, contentId } from '../protocol/content-id.ts'
 import type { Hash, WorkerId } from '../protocol/ids.ts'
 import type { BlockStore } from '../protocol/ports.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import {
+  blockOf,
   emptyLocalState,
   type LocalShape,
   type LocalState,
@@ -23,8 +23,9 @@ export interface Held {
 export async function emptyHeld(blocks: BlockStore, shape: LocalShape): Promise<Held> {
   const local = emptyLocalState(shape)
   const block = packLocalState(local)
-  await blocks.put(contentId(block, 'raw'), block)
-  return { local, digest: localStateDigest(block), round: -1 }
+  const digest = localStateDigest(block)
+  await blocks.put(blockOf(digest), block)
+  return { local, digest, round: -1 }
 }
 
 export interface HeldAfterOptions {
@@ -49,7 +50,7 @@ export async function heldAfter(options: HeldAfterOptions): Promise<Held | null 
     const digest = entry.trace.at(-1)!
     const held = candidates.find((candidate) => candidate.digest === digest)
     if (held !== undefined) return { ...held, round }
-    const block = await blocks.get(cidFromDigest(Buffer.from(digest.slice(2), 'hex'), 'raw'))
+    const block = await blocks.get(blockOf(digest))
     if (block === undefined) return null
     return { local: unpackLocalState(block, shape), digest, round }
   }

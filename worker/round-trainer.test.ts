@@ -17,7 +17,7 @@ const job = (changed: Partial<TrainingJob> = {}): TrainingJob => ({
   ...changed,
 })
 
-function trainerOf() {
+function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> = {}) {
   const begun: string[] = []
   const aborted: string[] = []
   let nowMs = 0
@@ -33,13 +33,13 @@ function trainerOf() {
     })
     await gate.promise
     nowMs += 80
-    onStep?.({ step: steps, lossNats: 1 })
+    onStep?.({ step: steps, lossNats: 1, tookMs: 60 })
     const bytes = Uint8Array.of(round)
     return {
       ...{
         contribution: bytes,
         localBlock: bytes,
-        trace: [localDigest, hashOf(name)],
+        trace: [localDigest, hashOf('contribution'), hashOf(name)],
         tokens: 1,
         lossNats: 1,
       },
@@ -54,7 +54,7 @@ function trainerOf() {
       data: { format: { kind: 'bytes' }, shards: [{ cid: cidOf('shard'), count: 1 }] },
     } as unknown as RunContext,
     session: { close: async () => {} } as unknown as TrainingSession,
-    blocks: { fetch: async () => new Uint8Array(1), keep: async () => {} } as unknown as RunBlocks,
+    blocks: { fetch: async () => new Uint8Array(1), keep } as unknown as RunBlocks,
     randomSalt: () => hashOf('salt'),
     now: () => nowMs,
     train,
@@ -106,12 +106,73 @@ test('stopped: what was asked for fails with the reason, what was begun ahead is
   expect(aborted).toEqual(['1/2'])
 })
 
-test('utilization is the share of the time in which it computed what counted', async () => {
+const following =
+  (round: number) =>
+  ({ digest }: Held): TrainingJob =>
+    job({ round, held: { ...held('start'), digest } })
+
+test('the round after it begins as soon as the session is free, while what was made is stored', async () => {
+  const stored = Promise.withResolvers<void>()
+  const { trainer, begun, finish, settled } = trainerOf({ keep: () => stored.promise })
+  let isTrained = false
+  const asked = trainer.train(job(), following(2)).then((training) => {
+    isTrained = true
+    return training
+  })
+  await settled()
+  expect(begun).toEqual(['1/2'])
+  await finish(1)
+  await settled()
+  expect([begun, isTrained]).toEqual([['1/2', '2/2'], false])
+  stored.resolve()
+  const { trained, held } = await asked
+  expect(trained.trace.at(-1)).toBe(held.digest)
+  const next = trainer.train(following(2)(held), following(3))
+  await finish(2)
+  expect((await next).trained.trace[0]).toBe(held.digest)
+  await settled()
+  expect(begun).toEqual(['1/2', '2/2', '3/2'])
+})
+
+test('no round follows one that was broken off, or that another has taken the place of', async () => {
+  const { trainer, begun, finish, settled } = trainerOf()
+  const stopped = trainer.train(job(), following(2))
+  await settled()
+  trainer.stop(new Error('the round is over'))
+  await expect(stopped).rejects.toThrow('the round is over')
+  const overtaken = trainer.train(job({ round: 5 }), following(6))
+  const newest = trainer.train(job({ round: 7 }))
+  await finish(5)
+  await overtaken
+  await finish(7)
+  await newest
+  await settled()
+  expect(begun).toEqual(['1/2', '5/2', '7/2'])
+})
+
+test('a close waits until what was made is stored', async () => {
+  const stored = Promise.withResolvers<void>()
+  const { trainer, finish, settled } = trainerOf({ keep: () => stored.promise })
+  const asked = trainer.train(job())
+  await finish(1)
+  await settled()
+  let isClosed = false
+  const closing = trainer.close().then(() => {
+    isClosed = true
+  })
+  await settled()
+  expect(isClosed).toBe(false)
+  stored.resolve()
+  await expect(asked).rejects.toThrow('the worker leaves')
+  await closing
+})
+
+test('utilization is the share of the time that the engine was in inner steps which counted', async () => {
   const { trainer, finish, pass } = trainerOf()
   const first = trainer.train(job())
   await finish(1)
   await first
-  expect(trainer.utilization).toBe(1)
+  expect(trainer.utilization).toBe(0.75)
   pass(20)
-  expect(trainer.utilization).toBe(0.8)
+  expect(trainer.utilization).toBe(0.6)
 })

@@ -1,12 +1,12 @@
-import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { Hash } from '../protocol/ids.ts'
+import { blockOf } from '../verification/local-state.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import type { Held } from './local-states.ts'
 import type { Place, TrainedRound } from './round/state.ts'
 import type { RunBlocks } from './run-blocks.ts'
 import { fetchShards, type RunContext } from './run-context.ts'
-import { trainRound } from './train-round.ts'
+import { type RoundOutputs, trainRound } from './train-round.ts'
 
 /** All that decides what a round of training yields. */
 export interface TrainingJob {
@@ -35,11 +35,18 @@ export interface RoundTrainerDependencies {
 interface Work {
   readonly job: TrainingJob
   readonly controller: AbortController
+  /** When it lets go of the session: what it made is in memory, and goes on to be stored. */
+  readonly made: Promise<Made>
   readonly result: Promise<RoundTraining>
   progress: Progress
   hasFailed: boolean
-  /** Milliseconds that its inner steps have taken. */
+  /** Milliseconds that its inner steps have taken so far. */
   computedMs: number
+}
+
+interface Made {
+  readonly output: RoundOutputs
+  readonly held: Held
 }
 
 interface Progress {
@@ -53,13 +60,17 @@ const idle: Progress = { step: 0, lossNats: 0, tokensPerSecond: 0 }
 /**
  * Trains rounds on one session, one after the other. With eager updates a round can be begun before the head has opened
  * it, as it would be if nothing changed; when the head then asks for just that, the work is done or under way already.
+ *
+ * The next round trains while the one before it is stored.
  */
 export class RoundTrainer {
   readonly #dependencies: RoundTrainerDependencies
   #current: Work | null = null
   #ahead: Work | null = null
   /** Until the session is free. */
-  #free: Promise<unknown> = Promise.resolve()
+  #free: Promise<void> = Promise.resolve()
+  /** Until nothing is being stored any more either. */
+  #settled: Promise<void> = Promise.resolve()
   #computedMs = 0
   #beganMs: number | null = null
 
@@ -72,15 +83,21 @@ export class RoundTrainer {
     return this.#current?.progress ?? idle
   }
 
-  /** Share of the time since the first round was begun in which it computed what counted; 0 before. */
+  /**
+   * Share of the time since the first round was begun that the engine was in inner steps which counted; 0 before. What lies
+   * between the steps does not count: writing and reading the state, hashing, compressing, packing, storing and waiting.
+   */
   get utilization(): number {
     if (this.#beganMs === null) return 0
     const running = this.#current?.computedMs ?? 0
     return Math.min(1, (this.#computedMs + running) / Math.max(1, this.#dependencies.now() - this.#beganMs))
   }
 
-  /** Trains a round that the head has opened. Rejects when `stop` is called first, and with what training throws. */
-  async train(job: TrainingJob): Promise<RoundTraining> {
+  /**
+   * Trains a round that the head has opened. Rejects when `stop` is called first, and with what training throws.
+   * @param following the round after it, of what this one leaves the worker with: begun as soon as the session is free
+   */
+  async train(job: TrainingJob, following?: (held: Held) => TrainingJob): Promise<RoundTraining> {
     const ahead = this.#ahead
     this.#ahead = null
     // What failed ahead may go now: a shard that nobody had, a disk that was full.
@@ -89,12 +106,19 @@ export class RoundTrainer {
     const work = fits ? ahead : this.#begin(job)
     this.#beganMs ??= this.#dependencies.now()
     this.#current = work
+    if (following !== undefined) void this.#follow(work, following)
     try {
       return await work.result
     } finally {
       this.#computedMs += work.computedMs
       work.computedMs = 0
     }
+  }
+
+  async #follow(work: Work, following: (held: Held) => TrainingJob): Promise<void> {
+    const made = await work.made.catch(() => null)
+    const isNewest = this.#current === work && !work.controller.signal.aborted
+    if (made !== null && isNewest) this.begin(following(made.held))
   }
 
   /** Begins a round that the head has not opened yet. */
@@ -112,76 +136,72 @@ export class RoundTrainer {
 
   async close(): Promise<void> {
     this.stop(new Error('the worker leaves the run'))
-    await this.#free
+    await this.#settled
     await this.#dependencies.session.close()
   }
 
   #begin(job: TrainingJob): Work {
     const controller = new AbortController()
-    const work: Work = {
-      job,
-      controller,
-      progress: idle,
-      hasFailed: false,
-      computedMs: 0,
-      result: this.#run(job, () => work),
-    }
+    // A round that was broken off lets go of the session first.
+    const made = this.#free.then(() => this.#make(job, work))
+    const result = made.then((of) => this.#store(job.round, of, controller.signal))
+    const work: Work = { job, controller, made, result, progress: idle, hasFailed: false, computedMs: 0 }
+    this.#free = made.then(
+      () => {},
+      () => {},
+    )
     // It may never be asked for.
-    work.result.catch(() => {
-      work.hasFailed = true
-    })
+    const settled = result.then(
+      () => {},
+      () => {
+        work.hasFailed = true
+      },
+    )
+    this.#settled = this.#settled.then(() => settled)
     return work
   }
 
-  #run({ round, place, base, held }: TrainingJob, workOf: () => Work): Promise<RoundTraining> {
-    const { context, session, blocks, randomSalt, now, train = trainRound } = this.#dependencies
+  async #make({ round, place, base, held }: TrainingJob, work: Work): Promise<Made> {
+    const { context, session, blocks, now, train = trainRound } = this.#dependencies
     const { spec, averaging, batches } = context
-    const run = async (): Promise<RoundTraining> => {
-      const work = workOf()
-      const { signal } = work.controller
-      signal.throwIfAborted()
-      const shards = await fetchShards(
-        context,
-        { slot: place.slot, members: place.memberCount },
-        (cid, max) => blocks.fetch(cid, max, signal),
-      )
-      const { slot, steps } = place
-      const { local, digest } = held
-      const inputs = {
-        ...{ spec, session, averaging, batches, round, slot, steps, shards },
-        theta: base,
-        local,
-      }
-      const started = now()
-      const output = await train({ ...inputs, localDigest: digest }, signal, ({ step, lossNats }) => {
-        work.computedMs = now() - started
-        const tokens = step * batches.tokensPerStep
-        work.progress = { step, lossNats, tokensPerSecond: (1000 * tokens) / Math.max(1, work.computedMs) }
-      })
-      work.computedMs = now() - started
-      const contribution = contentId(output.contribution, 'raw')
-      const localBlock = contentId(output.localBlock, 'raw')
-      await blocks.keep(
-        round,
-        new Map([
-          [contribution, output.contribution],
-          [localBlock, output.localBlock],
-        ]),
-      )
-      signal.throwIfAborted()
-      const { trace, tokens, lossNats } = output
-      return {
-        held: { local: output.local, digest: trace.at(-1)!, round },
-        trained: {
-          ...{ contribution, contributionBytes: output.contribution.length, trace, tokens, lossNats },
-          salt: randomSalt(),
-        },
-      }
+    const { signal } = work.controller
+    signal.throwIfAborted()
+    const { slot, memberCount, steps } = place
+    const shards = await fetchShards(context, { slot, members: memberCount }, (cid, max) =>
+      blocks.fetch(cid, max, signal),
+    )
+    const inputs = {
+      ...{ spec, session, averaging, batches, round, slot, steps, shards },
+      ...{ theta: base, local: held.local, localDigest: held.digest },
     }
-    // A round that was broken off lets go of the session first.
-    const result = this.#free.then(run)
-    this.#free = result.catch(() => {})
-    return result
+    const started = now()
+    const output = await train(inputs, signal, ({ step, lossNats, tookMs }) => {
+      work.computedMs += tookMs
+      const tokens = step * batches.tokensPerStep
+      work.progress = { step, lossNats, tokensPerSecond: (1000 * tokens) / Math.max(1, now() - started) }
+    })
+    return { output, held: { local: output.local, digest: output.trace.at(-1)!, round } }
+  }
+
+  async #store(round: number, { output, held }: Made, signal: AbortSignal): Promise<RoundTraining> {
+    const { blocks, randomSalt } = this.#dependencies
+    const { trace, tokens, lossNats } = output
+    const contribution = blockOf(trace.at(-2)!)
+    await blocks.keep(
+      round,
+      new Map([
+        [contribution, output.contribution],
+        [blockOf(held.digest), output.localBlock],
+      ]),
+    )
+    signal.throwIfAborted()
+    return {
+      held,
+      trained: {
+        ...{ contribution, contributionBytes: output.contribution.length, trace, tokens, lossNats },
+        salt: randomSalt(),
+      },
+    }
   }
 }
 

@@ -3,10 +3,11 @@ import { contribute, startOf } from '../aggregation/contribute.ts'
 import { sha256 } from '../protocol/content-id.ts'
 import type { Hash } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
-import { type LocalState, packLocalState } from '../verification/local-state.ts'
-import { boundaryHash, segmentEnd } from '../verification/trace.ts'
+import { type LocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
+import { segmentEnd } from '../verification/trace.ts'
 import type { BatchSource } from './data/batch-source.ts'
 import type { TrainingSession } from './engine/engine.ts'
+import { oneAhead } from './engine/one-ahead.ts'
 import { learningRateAt } from './learning-rate.ts'
 
 /** Everything that decides what a round of training yields. Equal inputs on an equal engine give equal bytes. */
@@ -45,12 +46,16 @@ export interface RoundOutputs {
 export interface StepProgress {
   readonly step: number
   readonly lossNats: number
+  /** Milliseconds that the step took the engine. */
+  readonly tookMs: number
 }
 
 /**
  * One round on one worker: `steps` inner steps from θ, then Δ = θ(start) − θ(end), error feedback and compression
  * (DiLoCo, arXiv 2311.08105, algorithm 1; SparseLoCo, arXiv 2508.15706, algorithm 1). The worker runs it to train,
  * the auditor runs the very same to check.
+ *
+ * The session has the next step before it is done with one, so that it never waits for this thread.
  */
 export async function trainRound(
   inputs: RoundInputs,
@@ -63,22 +68,31 @@ export async function trainRound(
   const trace: Hash[] = [localDigest]
   let lossSum = 0
   await session.writeState({ params: startOf(theta, local), optimizer: local.moments, step: local.step })
-  for (let step = 0; step < steps; step++) {
+  const boundaries = new Set(
+    Array.from({ length: segments }, (_, segment) => segmentEnd(segment, segments, steps)),
+  )
+  const take = async (step: number) => {
     signal.throwIfAborted()
     const learningRate = learningRateAt(spec.train, round * innerSteps + step)
-    const { lossNats } = await session.step(batches.at({ seed, round, slot, step }, shards), { learningRate })
+    const batch = batches.at({ seed, round, slot, step }, shards)
+    return await Promise.all([
+      session.step(batch, { learningRate, signal }),
+      boundaries.has(step + 1) ? session.digest() : null,
+    ])
+  }
+  let step = 0
+  for await (const [{ lossNats, tookMs }, boundary] of oneAhead(steps, take)) {
+    signal.throwIfAborted()
     lossSum += lossNats
-    onStep({ step: step + 1, lossNats })
-    if (step + 1 === segmentEnd(trace.length - 1, segments, steps)) {
-      const state = await session.readState()
-      trace.push(boundaryHash(state.step, [state.params, ...state.optimizer]))
-    }
+    step++
+    if (boundary !== null) trace.push(boundary)
+    onStep({ step, lossNats, tookMs })
   }
   const end = await session.readState()
   const { bytes, ...kept } = contribute(theta, end.params, local, round, averaging)
   const next: LocalState = { step: end.step, moments: end.optimizer, ...kept }
   const localBlock = packLocalState(next)
-  trace.push(digest(bytes), digest(localBlock))
+  trace.push(digest(bytes), localStateDigest(localBlock))
   return {
     contribution: bytes,
     local: next,

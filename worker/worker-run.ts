@@ -241,14 +241,16 @@ export class WorkerRun {
     const place = { slot, memberCount, steps }
     const base = trainingBase(this.#replica, averaging)
     const work = async () => {
-      const { trained, held } = await this.#trainer.train({ round, place, base, held: this.#held })
+      const isLast = round + 1 === spec.train.roundsPerEpoch * spec.train.epochs
+      // As the next round will be if this one admits what was trained and nobody comes or goes.
+      const following = (after: Held) => ({ round: round + 1, place, base: this.#replica.theta, held: after })
+      const { trained, held } = await this.#trainer.train(
+        { round, place, base, held: this.#held },
+        averaging.eager && !isLast ? following : undefined,
+      )
       this.#abort.signal.throwIfAborted()
       this.#pending = held
       this.#dispatch({ kind: 'trained', round, trained })
-      const isLast = round + 1 === spec.train.roundsPerEpoch * spec.train.epochs
-      // As the next round will be if this one admits what was trained and nobody comes or goes.
-      if (averaging.eager && !isLast && this.#pending === held)
-        this.#trainer.begin({ round: round + 1, place, base: this.#replica.theta, held })
     }
     work().catch((error: unknown) => {
       if (this.#abort.signal.aborted || isMurmurError(error, 'ROUND_OVER')) return

@@ -4,6 +4,8 @@ import { invariant } from '../../protocol/errors.ts'
 export interface KernelExports {
   readonly writerWorkBytes: WebAssembly.Global
   difference(start: number, end: number, into: number, n: number): void
+  differenceBothWays(start: number, end: number, into: number, back: number, n: number): void
+  sum(first: number, second: number, into: number, n: number): void
   descend(theta: number, delta: number, alpha: number, n: number): void
   addScaled(into: number, starts: number, weights: number, count: number, n: number): void
   addScaledAt(
@@ -16,8 +18,8 @@ export interface KernelExports {
   ): void
   accumulate(delta: number, residual: number, into: number, beta: number, limit: number, n: number): number
   allFinite(values: number, n: number): number
-  roundToBf16(values: number, n: number): void
   packBf16(values: number, into: number, n: number): void
+  roundAndPackBf16(values: number, into: number, n: number): void
   unpackBf16(packed: number, into: number, n: number): void
   compressBlocks(
     delta: number,

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
-import { packBf16, roundToBf16, unpackBf16 } from '../bf16.ts'
+import { packBf16, roundAndPackBf16, unpackBf16 } from '../bf16.ts'
 import { contributionBytes, headerBytes } from '../contribution-format.ts'
 import { outerSgd } from '../outer/sgd.ts'
-import { pseudoGradient } from '../pseudo-gradient.ts'
+import { pseudoGradient, pseudoGradientBothWays } from '../pseudo-gradient.ts'
 import { weightedMean } from '../rules/weighted-mean.ts'
 import { sparseLoCo } from '../sparse-loco.ts'
 import {
@@ -70,6 +70,33 @@ test('differences, outer steps and their aliases', () => {
   )
 })
 
+test('a difference with its negative, and a sum, with their aliases', () => {
+  fc.assert(
+    fc.property(pair, where, ([first, second], where) => {
+      const [wanted, back] = [new Float32Array(first.length), new Float32Array(first.length)]
+      pseudoGradientBothWays(first, second, wanted, back)
+      expectSameBits(wanted, pseudoGradient(first, second, new Float32Array(first.length)))
+      const [start, end, into] = laid(where, first, second, second)
+      const [negative] = laid(where >> 1, second)
+      kernels.differenceBothWays(start, end, into, negative)
+      expectSameBits(into, wanted)
+      expectSameBits(negative, back)
+      expectSameBits(start, first)
+      expectSameBits(end, second)
+      kernels.differenceBothWays(start, end, start, end)
+      expectSameBits(start, wanted)
+      expectSameBits(end, back)
+      const total = first.map((value, index) => value + second[index]!)
+      const [one, other, sum] = laid(where, first, second, second)
+      kernels.sum(one, other, sum)
+      expectSameBits(sum, total)
+      kernels.sum(one, other, other)
+      expectSameBits(other, total)
+      lift()
+    }),
+  )
+})
+
 test('error feedback is accumulated, and said to be within a bound or not', () => {
   fc.assert(
     fc.property(
@@ -108,9 +135,12 @@ test('bf16 of every kind of bits', () => {
     kernels.unpackBf16(packed, unpacked)
     expectSameBits(unpacked, unpackBf16(packed))
     const wanted = values.slice()
-    kernels.roundToBf16(rounded)
-    roundToBf16(wanted)
+    const [bytes, wantedBytes] = [new Uint8Array(packed.length), new Uint8Array(packed.length)]
+    kernels.roundAndPackBf16(rounded, bytes)
+    roundAndPackBf16(wanted, wantedBytes)
     expectSameBits(rounded, wanted)
+    expectSameBits(bytes, wantedBytes)
+    expectSameBits(bytes, packed)
     lift()
   }
   fc.assert(
@@ -157,8 +187,9 @@ test('once in use, the kernels compute what the plain code computes, of large ve
     const update = compressor.decompress(bytes, delta.length)
     const theta = weightedMean.aggregate([{ update, tokens: 3 }], delta.length, [])
     outerSgd(0.7).apply(theta, pseudoGradient(delta, residual, new Float32Array(delta.length)), [], 0)
-    roundToBf16(theta)
-    return [bytes, left, theta, packBf16(theta), unpackBf16(packBf16(theta))]
+    const rounded = new Uint8Array(2 * theta.length)
+    roundAndPackBf16(theta, rounded)
+    return [bytes, left, theta, rounded, packBf16(theta), unpackBf16(packBf16(theta))]
   }
   const plain = round()
   expect([kernelEngine(), kernelsFor(1_000_000)]).toEqual(['plain', null])

@@ -10,6 +10,10 @@ import type { Vectors } from '../vectors.ts'
 export interface Kernels {
   /** into ← start − end. `into` may be either. */
   difference(start: Float32Array, end: Float32Array, into: Float32Array): void
+  /** The same, and back ← −into. `into` may be `start`, `back` may be `end`. */
+  differenceBothWays(start: Float32Array, end: Float32Array, into: Float32Array, back: Float32Array): void
+  /** into ← first + second. `into` may be either. */
+  sum(first: Float32Array, second: Float32Array, into: Float32Array): void
   /** into ← β residual + Δ, with β an f32, `into` being either of them or another; false when a magnitude of it is above `limit`, an f32, as a NaN is. */
   accumulate(
     delta: Float32Array,
@@ -36,9 +40,10 @@ export interface Kernels {
   /** products[i, j] ← products[i, j] + ⟨xᵢ, xⱼ⟩ for i ≤ j. False, with nothing done, for more than 1,024 updates. */
   signProducts(updates: readonly Signs[], products: Float64Array): boolean
   allFinite(values: Float32Array): boolean
-  roundToBf16(values: Float32Array): void
   /** `into` has two bytes a value. */
   packBf16(values: Float32Array, into: Uint8Array): void
+  /** The same, and every value becomes what its bytes say. */
+  roundAndPackBf16(values: Float32Array, into: Uint8Array): void
   unpackBf16(bytes: Uint8Array, into: Float32Array): void
   /**
    * Blockwise quantization to signs (1 bit) or by absmax (4 and 8): into ← β residual + Δ − what the codes say, with β an f32; `into` may

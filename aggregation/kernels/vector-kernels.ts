@@ -14,11 +14,13 @@ type VectorKernels = Pick<
   Kernels,
   | 'accumulate'
   | 'difference'
+  | 'differenceBothWays'
+  | 'sum'
   | 'descend'
   | 'weightedSum'
   | 'allFinite'
-  | 'roundToBf16'
   | 'packBf16'
+  | 'roundAndPackBf16'
   | 'unpackBf16'
 >
 
@@ -36,6 +38,32 @@ export function vectorKernels(modules: KernelModules): VectorKernels {
       forBlocks(into.length, streamLength, (start, end) => {
         const [x, y] = [first.load(start, end), second.load(start, end)]
         exports.difference(x, y, out.place(start), end - start)
+        out.store(start, end)
+      })
+    },
+    differenceBothWays: (from, to, into, back) => {
+      const module = modules.holding(into, from, to)
+      const { exports, a, b } = module
+      const [first, second] = [passage(module, from, a), passage(module, to, b)]
+      const [out, negative] = [passage(module, into, a), passage(module, back, b)]
+      forBlocks(into.length, streamLength, (start, end) => {
+        const [x, y] = [first.load(start, end), second.load(start, end)]
+        exports.differenceBothWays(x, y, out.place(start), negative.place(start), end - start)
+        out.store(start, end)
+        negative.store(start, end)
+      })
+    },
+    sum: (first, second, into) => {
+      const module = modules.holding(into, first, second)
+      const { exports, a, b } = module
+      const [one, other, out] = [
+        passage(module, first, a),
+        passage(module, second, b),
+        passage(module, into, a),
+      ]
+      forBlocks(into.length, streamLength, (start, end) => {
+        const [x, y] = [one.load(start, end), other.load(start, end)]
+        exports.sum(x, y, out.place(start), end - start)
         out.store(start, end)
       })
     },
@@ -85,20 +113,22 @@ export function vectorKernels(modules: KernelModules): VectorKernels {
       }
       return true
     },
-    roundToBf16: (values) => {
-      const module = modules.holding(values)
-      const given = passage(module, values, module.a)
-      forBlocks(values.length, streamLength, (start, end) => {
-        module.exports.roundToBf16(given.load(start, end), end - start)
-        given.store(start, end)
-      })
-    },
     packBf16: (values, into) => {
       const module = modules.holding(values)
       const { exports, a, bytes } = module
       const given = passage(module, values, a)
       forBlocks(values.length, streamLength, (start, end) => {
         exports.packBf16(given.load(start, end), areas.b, end - start)
+        into.set(bytes.subarray(areas.b, areas.b + 2 * (end - start)), 2 * start)
+      })
+    },
+    roundAndPackBf16: (values, into) => {
+      const module = modules.holding(values)
+      const { exports, a, bytes } = module
+      const given = passage(module, values, a)
+      forBlocks(values.length, streamLength, (start, end) => {
+        exports.roundAndPackBf16(given.load(start, end), areas.b, end - start)
+        given.store(start, end)
         into.set(bytes.subarray(areas.b, areas.b + 2 * (end - start)), 2 * start)
       })
     },

@@ -7,6 +7,7 @@ import { initialWeights } from '../../program/initial-weights.ts'
 import type { ModelSpec } from '../../program/model-spec.ts'
 import { buildTrainingProgram, type TrainingProgram } from '../../program/training-program.ts'
 import { drawsAt } from '../../protocol/random.ts'
+import { boundaryHash } from '../../verification/trace.ts'
 import type { Batch, Engine, TrainingSession, TrainState } from './engine.ts'
 import { ortWasmEngine } from './ort-wasm.ts'
 
@@ -120,6 +121,17 @@ export function complies(engine: Engine, { tolerance }: Promises): void {
         expect(second.losses).toEqual(first.losses)
         expect(fingerprint(second.state)).toBe(fingerprint(first.state))
       }
+    })
+
+    test('the digest of a state is the boundary hash of what is read', async () => {
+      await using session = await opened(engine, mlp)
+      await session.writeState(freshState(programOf(mlp)))
+      const digests = [await session.digest()]
+      await session.step(batchOf(session, 0), { learningRate })
+      digests.push(await session.digest())
+      const { params, optimizer, step } = await session.readState()
+      expect(digests[1]).toBe(boundaryHash(step, [params, ...optimizer]))
+      expect(digests[0]).not.toBe(digests[1])
     })
 
     test('a state that was read does not change under later steps', async () => {

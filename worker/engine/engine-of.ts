@@ -2,6 +2,7 @@ import type { ProgramLimits } from '../../program/check-program.ts'
 import { createDecodingSession } from './decoding-session.ts'
 import type { Engine, EvaluationSession, SamplingSession } from './engine.ts'
 import type { About } from './engine-class.ts'
+import type { Hasher } from './hasher.ts'
 import { openRunner, type ProgramLoader, type Runner } from './runner.ts'
 import { batchTensor, floats, parameterTensor, scalar } from './tensors.ts'
 import { createTrainingSession } from './training-session.ts'
@@ -10,14 +11,20 @@ export interface EngineOptions {
   /** Threads within one operator. Part of the engine class, as they decide how sums are split. */
   readonly threads?: number
   readonly limits?: ProgramLimits
+  /** What computes the digests of a training session; absent: the thread that the session runs on. */
+  readonly newHasher?: () => Hasher
 }
 
 /** An engine of what it calls itself and how it loads a checked program. Runs may block the thread they are started on. */
-export function engineOf(about: About, load: ProgramLoader, limits?: ProgramLimits): Engine {
+export function engineOf(
+  about: About,
+  load: ProgramLoader,
+  { limits, newHasher }: Omit<EngineOptions, 'threads'>,
+): Engine {
   return {
     ...about,
     loadTraining: async (program, signal) =>
-      createTrainingSession(await openRunner(load, program, 'training', { limits, signal })),
+      createTrainingSession(await openRunner(load, program, 'training', { limits, signal }), newHasher?.()),
     loadEvaluation: async (program, signal) =>
       evaluationSession(await openRunner(load, program, 'evaluation', { limits, signal })),
     loadSampling: async (program, signal) =>

@@ -1,8 +1,15 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { errorText, invariant, MurmurError } from '../../protocol/errors.ts'
 import { createEngine } from './create-engine.ts'
-import type { TrainingSession } from './engine.ts'
-import { type EngineAnswer, type EngineCall, type EngineThreadData, stepAborted } from './threaded-engine.ts'
+import type { TrainingSession, TrainState } from './engine.ts'
+import {
+  buffersOf,
+  type EngineAnswer,
+  type EngineCall,
+  type EngineThreadData,
+  stepAborted,
+} from './threaded-engine.ts'
+import { threadedHasher } from './threaded-hasher.ts'
 
 /** The other side of threaded-engine.ts: holds one session and answers its calls one after the other. */
 const port = parentPort
@@ -23,11 +30,13 @@ port.on('message', (call: EngineCall) => {
     return
   }
   if (call.method === 'step') aborts.set(call.id, new AbortController())
-  queue = queue.then(() => answer(call))
+  const answered = queue.then(() => ({ done: answer(call) }))
+  // The session takes a digest in its turn, and goes on before it is there.
+  queue = answered.then(({ done }) => (call.method === 'digest' ? undefined : done))
 })
 
 async function open() {
-  const created = await createEngine(engine, { threads })
+  const created = await createEngine(engine, { threads, newHasher: threadedHasher })
   switch (program.kind) {
     case 'training':
       return await created.loadTraining(program.bytes)
@@ -45,7 +54,9 @@ async function open() {
 async function answer({ id, method, args }: EngineCall): Promise<void> {
   try {
     const session = await opening
-    port!.postMessage({ id, value: await called(session, { id, method, args }) } satisfies EngineAnswer)
+    const value = await called(session, { id, method, args })
+    const given = method === 'readState' ? buffersOf(value as TrainState) : []
+    port!.postMessage({ id, value } satisfies EngineAnswer, given)
   } catch (error) {
     port!.postMessage({ id, error: describe(error) } satisfies EngineAnswer)
   } finally {

@@ -1,5 +1,6 @@
 import type { ProgramInfo } from '../../program/check-program.ts'
 import type { DecodingPrograms } from '../../program/decoding-programs.ts'
+import type { Hash } from '../../protocol/ids.ts'
 import type { EngineName } from './engine-names.ts'
 
 /** One model replica between two steps: flat vectors of N values in the parameter table's order. */
@@ -34,14 +35,19 @@ export interface StepResult {
   readonly lossNats: number
   /** L2 norm of the whole gradient, before clipping. */
   readonly gradNorm: number
+  /** Milliseconds from its begin to its end where it ran, whenever it was asked for and its answer came. */
+  readonly tookMs: number
 }
 
+/** Does what it is asked in the order in which it is asked: the next step may be asked for before the last one is answered. */
 export interface TrainingSession {
   readonly info: ProgramInfo
-  /** Copies the state in. Throws STATE_SHAPE_INVALID. */
+  /** Copies the state in, which must stay as it is until that is answered. Throws STATE_SHAPE_INVALID. */
   writeState(state: TrainState): Promise<void>
   /** A copy of the state: later steps do not change it. */
   readState(): Promise<TrainState>
+  /** `boundaryHash` of the state (verification/trace.ts), computed where the state is. */
+  digest(): Promise<Hash>
   /** One optimizer step. Throws TRAINING_DIVERGED, or the signal's reason, and then leaves the state as it was. */
   step(batch: Batch, options: StepOptions): Promise<StepResult>
   close(): Promise<void>

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { initialWeights } from '../../program/initial-weights.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
 import { below, drawsAt } from '../../protocol/random.ts'
-import { complies } from './compliance.ts'
+import { complies, fingerprint } from './compliance.ts'
 import type { Batch, TrainState } from './engine.ts'
 import { instructionSet } from './engine-class.ts'
 import { compliesInHalf, compliesRounded } from './half-compliance.ts'
@@ -115,13 +115,22 @@ test('tokens beyond the vocabulary and bytes that are no program are refused', a
   await expect(engine.loadTraining(programs.training, AbortSignal.abort())).rejects.toThrow()
 })
 
-test('two steps at once are refused instead of racing for the state', async () => {
+test('what is asked for at once is done in that order, as one by one', async () => {
+  const { losses, state } = await trained(2)
   await using session = await loaded(programs.training)
-  await session.writeState(freshState())
-  const first = session.step(batchOf(0), { learningRate })
-  await expect(session.step(batchOf(1), { learningRate })).rejects.toMatchObject({ code: 'ENGINE_BUSY' })
-  await first
-  expect((await session.readState()).step).toBe(1)
+  const asked = [
+    session.writeState(freshState()),
+    session.step(batchOf(0), { learningRate }),
+    session.step(batchOf(1), { learningRate }),
+    session.readState(),
+    session.step(batchOf(2), { learningRate }),
+  ] as const
+  const [, first, second, read] = await Promise.all(asked)
+  expect([first.lossNats, second.lossNats]).toEqual(losses)
+  expect(fingerprint(read)).toBe(fingerprint(state))
+  const late = session.step(batchOf(3), { learningRate })
+  await session.close()
+  expect((await late).tookMs).toBeGreaterThan(0)
 })
 
 test('the engine class names what decides its bits', () => {

@@ -10,8 +10,8 @@ import { ortNode } from './ort-node.ts'
  */
 export function ortGpuEngine(
   name: 'ort-webgpu' | 'ort-cuda',
-  { limits }: Pick<EngineOptions, 'limits'> = {},
+  options: Omit<EngineOptions, 'threads'> = {},
 ): Engine {
   const about = aboutEngine(name, 1)
-  return engineOf(about, ortLoader(ortNode, about.device, 1), limits)
+  return engineOf(about, ortLoader(ortNode, about.device, 1), options)
 }

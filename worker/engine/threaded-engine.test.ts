@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { initialWeights } from '../../program/initial-weights.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
+import { boundaryHash } from '../../verification/trace.ts'
 import { ortCpuEngine } from './ort-cpu.ts'
 import { threadedEngine } from './threaded-engine.ts'
 
@@ -47,5 +48,20 @@ test('a step is aborted on a thread too: not taken, and the session goes on', as
   expect(await session.readState()).toEqual(start())
   await session.step(batch, { learningRate: 1e-3 })
   expect((await session.readState()).step).toBe(1)
+  await session.close()
+})
+
+test('a state that is written stays the caller’s, wherever it lies, and one that is read is a thing of its own', async () => {
+  const session = await threadedEngine('ort-cpu').loadTraining(programs.training)
+  const large = new WebAssembly.Memory({ initial: 4, maximum: 4 })
+  const { params, optimizer, step } = start()
+  const inMemory = new Float32Array(large.buffer, 64, params.length)
+  inMemory.set(params)
+  await session.writeState({ params: inMemory, optimizer, step })
+  expect([inMemory, ...optimizer].map(({ length }) => length)).toEqual(Array(3).fill(params.length))
+  const read = await session.readState()
+  expect(read).toEqual(start())
+  expect(read.params.buffer.byteLength).toBe(4 * params.length)
+  expect(await session.digest()).toBe(boundaryHash(0, [params, ...optimizer]))
   await session.close()
 })

@@ -9,6 +9,7 @@ import type {
   SamplingSession,
   StepOptions,
   TrainingSession,
+  TrainState,
 } from './engine.ts'
 import { aboutEngine } from './engine-class.ts'
 import type { EngineName } from './engine-names.ts'
@@ -35,6 +36,10 @@ export type ThreadProgram =
   | { readonly kind: 'training' | 'evaluation' | 'sampling'; readonly bytes: Uint8Array }
   | { readonly kind: 'decoding'; readonly programs: DecodingPrograms }
 
+/** Of a state whose vectors have a buffer of their own each: what crosses to the other side without being copied. */
+export const buffersOf = ({ params, optimizer }: TrainState): ArrayBuffer[] =>
+  [params, ...optimizer].map(({ buffer }) => buffer as ArrayBuffer)
+
 /** The code by which the thread says that it did not take an aborted step. */
 export const stepAborted = 'STEP_ABORTED'
 
@@ -53,11 +58,18 @@ export function threadedEngine(
   return {
     ...aboutEngine(engine, threads),
     loadTraining: async (bytes, signal) => {
-      const { info, call, step, close } = await open<TrainingSession>({ kind: 'training', bytes }, signal)
+      const { info, call, give, step, close } = await open<TrainingSession>(
+        { kind: 'training', bytes },
+        signal,
+      )
       return {
         info,
-        writeState: (state) => call('writeState', state),
+        writeState: ({ params, optimizer, step }) => {
+          const copy = { params: params.slice(), optimizer: optimizer.map((vector) => vector.slice()), step }
+          return give(buffersOf(copy), 'writeState', copy)
+        },
         readState: () => call('readState'),
+        digest: () => call('digest'),
         step,
         close,
       }
@@ -117,19 +129,22 @@ async function openThread<T extends object>(data: EngineThreadData) {
     gone = true
     failAll(closed())
   })
-  const send = (call: EngineCall) => worker.postMessage(call)
-  const ask = (method: string, args: readonly unknown[]) => {
+  const send = (call: EngineCall, given: readonly ArrayBuffer[] = []) => worker.postMessage(call, given)
+  const ask = (method: string, args: readonly unknown[], given?: readonly ArrayBuffer[]) => {
     const id = calls++
     const { promise, resolve, reject } = Promise.withResolvers<never>()
     if (gone) return { id, answer: Promise.reject<never>(closed()) }
     waiting.set(id, { resolve, reject })
-    send({ id, method, args })
+    send({ id, method, args }, given)
     return { id, answer: promise }
   }
-  const call = <Method extends keyof T & string>(
+  const give = <Method extends keyof T & string>(
+    buffers: readonly ArrayBuffer[],
     method: Method,
     ...args: Arguments<T[Method]>
-  ): Promise<Result<T[Method]>> => ask(method, args).answer
+  ): Promise<Result<T[Method]>> => ask(method, args, buffers).answer
+  const call = <Method extends keyof T & string>(method: Method, ...args: Arguments<T[Method]>) =>
+    give([], method, ...args)
   const step: TrainingSession['step'] = async (batch, { learningRate, signal }) => {
     signal?.throwIfAborted()
     const { id, answer } = ask('step', [batch, { learningRate } satisfies StepOptions])
@@ -151,6 +166,7 @@ async function openThread<T extends object>(data: EngineThreadData) {
   return {
     info,
     call,
+    give,
     step,
     close: async () => {
       if (gone) return

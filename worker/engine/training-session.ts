@@ -1,7 +1,8 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { biasCorrection } from '../../program/optimizers/adamw.ts'
 import { MurmurError } from '../../protocol/errors.ts'
-import type { Batch, TrainingSession, TrainState } from './engine.ts'
+import type { Batch, StepOptions, StepResult, TrainingSession, TrainState } from './engine.ts'
+import { type Hasher, hasherHere } from './hasher.ts'
 import type { Runner, Tensors } from './runner.ts'
 import { batchTensor, floats, scalar } from './tensors.ts'
 
@@ -9,7 +10,7 @@ import { batchTensor, floats, scalar } from './tensors.ts'
  * Trains with two sets of state buffers: a step reads one and writes the other, and only if its result is finite and it
  * was not aborted do they change places: one that diverged has changed nothing.
  */
-export function createTrainingSession(runner: Runner): TrainingSession {
+export function createTrainingSession(runner: Runner, hasher: Hasher = hasherHere): TrainingSession {
   const info = runner.program
   const { parameterCount, optimizerSlots, betas } = info
   const { movingCount } = info.table
@@ -29,42 +30,65 @@ export function createTrainingSession(runner: Runner): TrainingSession {
       ...betas.map((beta, index) => [`bias${index + 1}`, scalar(biasCorrection(beta, step + 1))] as const),
     ])
 
+  async function take(given: Batch, { learningRate, signal }: StepOptions): Promise<StepResult> {
+    signal?.throwIfAborted()
+    const results = {
+      loss: lossOut,
+      grad_norm: normOut,
+      ...Object.fromEntries(vectors.map((name, index) => [`next_${name}`, next[index]!])),
+    }
+    const begunMs = performance.now()
+    await runner.run(feedsOf(given, learningRate), results, signal)
+    const tookMs = performance.now() - begunMs
+    if (signal !== undefined) {
+      // Whoever aborted while the run blocked this thread is heard now.
+      await turn()
+      signal.throwIfAborted()
+    }
+    const [lossNats, gradNorm] = [lossOut.data[0]!, normOut.data[0]!]
+    if (!Number.isFinite(lossNats) || !Number.isFinite(gradNorm))
+      throw diverged({ step: step + 1, lossNats, gradNorm, compute: runner.program.compute })
+    ;[current, next] = [next, current]
+    step++
+    return { lossNats, gradNorm, tookMs }
+  }
+
+  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = <T>(work: () => T | Promise<T>): Promise<T> => {
+    const result = last.then(() => {
+      runner.assertOpen()
+      return work()
+    })
+    last = result.catch(() => {})
+    return result
+  }
+
   return {
     info,
-    async writeState(state) {
-      runner.assertOpen()
-      assertShape(state, parameterCount, { slots: optimizerSlots.length, size: movingCount })
-      const given = [state.params, ...state.optimizer]
-      current.forEach(({ data }, index) => {
-        data.set(given[index]!)
+    writeState: (state) =>
+      inTurn(() => {
+        assertShape(state, parameterCount, { slots: optimizerSlots.length, size: movingCount })
+        const given = [state.params, ...state.optimizer]
+        current.forEach(({ data }, index) => {
+          data.set(given[index]!)
+        })
+        step = state.step
+      }),
+    readState: () =>
+      inTurn(() => {
+        const [params, ...optimizer] = current.map(({ data }) => data.slice())
+        return { params: params!, optimizer, step }
+      }),
+    digest: async () => {
+      // In its turn it is begun; what comes next need not wait for its end.
+      const { hash } = await inTurn(() => {
+        const state = current.map(({ data }) => data)
+        return { hash: hasher.hash(step, state) }
       })
-      step = state.step
+      return await hash
     },
-    async readState() {
-      runner.assertOpen()
-      const [params, ...optimizer] = current.map(({ data }) => data.slice())
-      return { params: params!, optimizer, step }
-    },
-    async step(given, { learningRate, signal }) {
-      const results = {
-        loss: lossOut,
-        grad_norm: normOut,
-        ...Object.fromEntries(vectors.map((name, index) => [`next_${name}`, next[index]!])),
-      }
-      await runner.run(feedsOf(given, learningRate), results, signal)
-      if (signal !== undefined) {
-        // Whoever aborted while the run blocked this thread is heard now.
-        await turn()
-        signal.throwIfAborted()
-      }
-      const [lossNats, gradNorm] = [lossOut.data[0]!, normOut.data[0]!]
-      if (!Number.isFinite(lossNats) || !Number.isFinite(gradNorm))
-        throw diverged({ step: step + 1, lossNats, gradNorm, compute: runner.program.compute })
-      ;[current, next] = [next, current]
-      step++
-      return { lossNats, gradNorm }
-    },
-    close: () => runner.close(),
+    step: (batch, options) => inTurn(() => take(batch, options)),
+    close: () => last.then(() => runner.close()).then(() => hasher.close()),
   }
 }
 

@@ -53,14 +53,21 @@ export function unpackBf16(packed: usize, into: usize, n: i32): void {
   for (; into < end; packed += 2, into += 4) store<u32>(into, <u32>load<u16>(packed) << 16)
 }
 
-/** Every value to its nearest bf16, in place. */
-export function roundToBf16(values: usize, n: i32): void {
+/** `packBf16`, and every value becomes what its two bytes say. */
+export function roundAndPackBf16(values: usize, into: usize, n: i32): void {
   const half = lanes(0x7fff, n)
   const quietBit = lanes(0x40, n)
   const end = values + (<usize>n << 2)
-  for (const whole = values + wholeBytes(n); values < whole; values += 32) {
-    v128.store(values, i32x4.shl(upperHalves(v128.load(values), half, quietBit), 16))
-    v128.store(values, i32x4.shl(upperHalves(v128.load(values, 16), half, quietBit), 16), 16)
+  for (const whole = values + wholeBytes(n); values < whole; values += 32, into += 16) {
+    const low = upperHalves(v128.load(values), half, quietBit)
+    const high = upperHalves(v128.load(values, 16), half, quietBit)
+    v128.store(values, i32x4.shl(low, 16))
+    v128.store(values, i32x4.shl(high, 16), 16)
+    v128.store(into, i16x8.narrow_i32x4_u(low, high))
   }
-  for (; values < end; values += 4) store<u32>(values, upperHalf(load<u32>(values)) << 16)
+  for (; values < end; values += 4, into += 2) {
+    const upper = upperHalf(load<u32>(values))
+    store<u32>(values, upper << 16)
+    store<u16>(into, <u16>upper)
+  }
 }

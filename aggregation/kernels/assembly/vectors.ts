@@ -18,6 +18,42 @@ export function difference(start: usize, end: usize, into: usize, n: i32): void 
   for (; into < last; start += 4, end += 4, into += 4) store<f32>(into, load<f32>(start) - load<f32>(end))
 }
 
+/** into ← first + second. */
+export function sum(first: usize, second: usize, into: usize, n: i32): void {
+  const last = into + (<usize>n << 2)
+  for (const whole = into + wholeBytes(n); into < whole; first += 64, second += 64, into += 64) {
+    v128.store(into, f32x4.add(v128.load(first), v128.load(second)))
+    v128.store(into, f32x4.add(v128.load(first, 16), v128.load(second, 16)), 16)
+    v128.store(into, f32x4.add(v128.load(first, 32), v128.load(second, 32)), 32)
+    v128.store(into, f32x4.add(v128.load(first, 48), v128.load(second, 48)), 48)
+  }
+  for (; into < last; into += 4, first += 4, second += 4)
+    store<f32>(into, load<f32>(first) + load<f32>(second))
+}
+
+@inline
+function subtractBothWays(start: usize, end: usize, into: usize, back: usize): void {
+  const value = f32x4.sub(v128.load(start), v128.load(end))
+  v128.store(into, value)
+  v128.store(back, f32x4.neg(value))
+}
+
+/** into ← start − end, back ← −into. `into` may be `start`, `back` may be `end`. */
+export function differenceBothWays(start: usize, end: usize, into: usize, back: usize, n: i32): void {
+  const last = into + (<usize>n << 2)
+  for (const whole = into + wholeBytes(n); into < whole; start += 64, end += 64, into += 64, back += 64) {
+    subtractBothWays(start, end, into, back)
+    subtractBothWays(start + 16, end + 16, into + 16, back + 16)
+    subtractBothWays(start + 32, end + 32, into + 32, back + 32)
+    subtractBothWays(start + 48, end + 48, into + 48, back + 48)
+  }
+  for (; into < last; into += 4, start += 4, end += 4, back += 4) {
+    const value = load<f32>(start) - load<f32>(end)
+    store<f32>(into, value)
+    store<f32>(back, -value)
+  }
+}
+
 /** theta ← theta − alpha · delta. */
 export function descend(theta: usize, delta: usize, alpha: f32, n: i32): void {
   const a = f32x4.splat(alpha)
