@@ -45,11 +45,15 @@ export function contributionsOf(
   averaging: Averaging,
   parameterCount: number,
 ): readonly RoundPart[] {
-  const most = averaging.compressor.maxBytes(averagedPart(round, averaging, parameterCount).length)
+  const most = mostBytes(round, averaging, parameterCount)
   return entries.map(({ contribution, contributionBytes, tokens, worker }) => ({
     ...{ cid: contribution, maxBytes: Math.min(contributionBytes, most), tokens, worker },
   }))
 }
+
+/** No contribution to a round is longer. */
+export const mostBytes = (round: number, averaging: Averaging, parameterCount: number): number =>
+  averaging.compressor.maxBytes(averagedPart(round, averaging, parameterCount).length)
 
 /** Decodes what `partsOf` names, in its order. Throws CONTRIBUTION_MALFORMED. */
 export function decodeParts(

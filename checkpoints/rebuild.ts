@@ -1,13 +1,13 @@
 import { applyRound } from '../aggregation/apply-round.ts'
 import { type Averaging, initialState, replicaVectors, trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { decodeParts, partsOf } from '../aggregation/shared-average.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
 import { maxAnnouncementBytes } from '../protocol/limits.ts'
 import { openManifest } from '../protocol/manifest.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
+import { roundUpdates } from './round-updates.ts'
 
 /** What the history of a run is checked against. */
 export interface History {
@@ -22,6 +22,8 @@ export interface History {
 export interface RebuildDependencies {
   /** A block from this node's store, or from a peer; verified against its CID. */
   fetch(cid: CidText, maxBytes: number): Promise<Uint8Array>
+  /** Stores an average that was made again, since nobody has it any more. */
+  keep(cid: CidText, block: Uint8Array): Promise<unknown>
   readCheckpoint(cid: CidText): Promise<ReplicaState>
   verify(signer: WorkerId, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>
 }
@@ -46,15 +48,15 @@ export interface Rebuilt {
  * Rebuilds a replica as of the manifest `newest`: back along the chain to the newest checkpoint that is not after round
  * `fromRound` (or the beginning), then forward over the contributions since, or their averages, checking every signature, link
  * and root on the way. Trusts nobody: what a peer serves either has the CID that a head signed, or is refused.
- * @throws MurmurError HISTORY_BROKEN, MANIFEST_FORGED, MANIFEST_UNFIT, and what fetching throws.
+ * @throws MurmurError HISTORY_BROKEN, MANIFEST_FORGED, what roundUpdates throws, and what fetching throws.
  */
 export async function rebuild(
   newest: CidText | null,
   history: History,
-  { fetch, readCheckpoint, verify }: RebuildDependencies,
+  { fetch, keep, readCheckpoint, verify }: RebuildDependencies,
   fromRound = Number.POSITIVE_INFINITY,
 ): Promise<Rebuilt> {
-  const dependencies = { fetch, readCheckpoint, verify }
+  const dependencies = { fetch, keep, readCheckpoint, verify }
   const chain: { readonly manifest: RoundManifest; readonly cid: CidText }[] = []
   for (let cid = newest; cid !== null; ) {
     const manifest = await openManifest(await fetch(cid, maxAnnouncementBytes), history.heads, verify)
@@ -97,13 +99,10 @@ export async function rebuild(
   for (const { manifest } of base === undefined ? chain : chain.slice(1)) {
     if (root !== manifest.baseRoot) throw broken(`round ${manifest.round} starts from another root`)
     const { averaging, parameterCount } = history
-    const parts = await Promise.all(
-      partsOf(manifest, averaging, parameterCount).map(async ({ cid, maxBytes, tokens }) => ({
-        bytes: await fetch(cid, maxBytes),
-        tokens,
-      })),
-    )
-    const updates = decodeParts(averaging, manifest.round, parameterCount, parts)
+    const updates = await roundUpdates(manifest, {
+      ...{ averaging, parameterCount, keep },
+      fetch: ({ cid, maxBytes }) => fetch(cid, maxBytes),
+    })
     const next = applyRound(state, updates, averaging, manifest.round)
     if (next.stateRoot !== manifest.stateRoot)
       throw broken(`round ${manifest.round} leads to another root here`)

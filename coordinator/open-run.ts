@@ -89,6 +89,7 @@ export async function openRun(
     history,
     {
       fetch,
+      keep,
       verify: (...of) => network.verify(...of),
       readCheckpoint: async (cid) => {
         const signal = AbortSignal.timeout(fetchTimeoutMs)

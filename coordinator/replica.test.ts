@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import type { Averaging } from '../aggregation/averaging.ts'
 import { outerSgd } from '../aggregation/outer/sgd.ts'
 import { weightedMean } from '../aggregation/rules/weighted-mean.ts'
 import { sparseLoCo } from '../aggregation/sparse-loco.ts'
@@ -7,6 +8,7 @@ import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { cidOf, hashOf, peer } from '../protocol/fixtures/names.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
+import { manifestOf } from '../worker/round/fixtures/virtual-worker.ts'
 import { HeadReplica } from './replica.ts'
 import type { Reveal } from './round/state.ts'
 
@@ -32,10 +34,15 @@ const revealOf = (worker: WorkerId, bytes: Uint8Array, contributionBytes = bytes
 
 const unavailable = (code: string) => new MurmurError(code, { message: 'not here', next: 'none' })
 
-function replicaOf(served: readonly Uint8Array[]): HeadReplica {
+const gathering: Averaging = {
+  ...{ compressor, rule: weightedMean, outer: outerSgd(1), fragments: 1, eager: false },
+}
+const sharing: Averaging = { ...gathering, shared: { rule: weightedMean, compressor } }
+
+function replicaOf(served: readonly Uint8Array[], averaging = gathering): HeadReplica {
   const blocks = new Map<CidText, Uint8Array>(served.map((bytes) => [contentId(bytes, 'raw'), bytes]))
   return new HeadReplica(zeros, new Map([[0, zeros.theta]]), {
-    averaging: { compressor, rule: weightedMean, outer: outerSgd(1), fragments: 1, eager: false },
+    averaging,
     fetchTimeoutMs: 60_000,
     fetch: async (_, cid, maxBytes) => {
       const bytes = blocks.get(cid)
@@ -88,6 +95,26 @@ test('a void round leaves θ as it is; starts of rounds are kept until their epo
   replica.forgetBefore(2)
   expect([replica.startOf(0), replica.startOf(1)]).toEqual([undefined, undefined])
   expect(replica.startOf(3)).toBe(replica.theta)
+})
+
+test('an average that died with its head is made again of the contributions, and must be the one that was signed', async () => {
+  const reveals = [revealOf(peer(1), good), revealOf(peer(2), other)]
+  const { average, stateRoot: root } = await replicaOf([good, other], sharing).aggregate(
+    ...([0, reveals, false, signal] as const),
+  )
+  const entries = reveals.map(({ worker, reveal: { contribution, contributionBytes, tokens } }) => ({
+    ...{ worker, contribution, contributionBytes, tokens, trace: [], lossNats: 1 },
+  }))
+  const manifest = { ...manifestOf(0), entries, average, stateRoot: root }
+  const follower = replicaOf([good, other], sharing)
+  await follower.follow(manifest, signal)
+  expect(rootOf(follower.theta)).toBe(root)
+  const [first, ...rest] = entries
+  const weighed = [{ ...first!, tokens: 1000 }, ...rest]
+  await expect(
+    replicaOf([good, other], sharing).follow({ ...manifest, entries: weighed }, signal),
+  ).rejects.toThrow(expect.objectContaining({ code: 'AVERAGE_FALSE' }))
+  await expect(replicaOf([good], sharing).follow(manifest, signal)).rejects.toThrow('a socket broke')
 })
 
 test('called off, it fails instead of refusing everybody', async () => {

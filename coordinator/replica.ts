@@ -3,7 +3,8 @@ import { admitInTurns, type Submission } from '../aggregation/admission.ts'
 import { applyRound } from '../aggregation/apply-round.ts'
 import { type Averaging, averagedPart, trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { closeRound, decodeParts, partsOf } from '../aggregation/shared-average.ts'
+import { closeRound } from '../aggregation/shared-average.ts'
+import { roundUpdates } from '../checkpoints/round-updates.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -116,19 +117,16 @@ export class HeadReplica {
   /**
    * Applies a round whose manifest is known already: one that this head was publishing when it stopped, or that another
    * one led. Its parts may be had from anybody.
-   * @throws MurmurError HISTORY_BROKEN when it leads to another root here, MANIFEST_UNFIT, and what fetching throws
+   * @throws MurmurError HISTORY_BROKEN when it leads to another root here, and what roundUpdates throws
    */
   async follow(manifest: RoundManifest, signal: AbortSignal): Promise<void> {
     const { round, stateRoot, closesEpoch } = manifest
     if (this.#starts.has(round + 1)) return
-    const { averaging, fetch, writeCheckpoint } = this.#dependencies
-    const parts = await Promise.all(
-      partsOf(manifest, averaging, this.theta.length).map(async ({ worker, cid, maxBytes, tokens }) => ({
-        bytes: await fetch(worker, cid, maxBytes, signal),
-        tokens,
-      })),
-    )
-    const updates = decodeParts(averaging, round, this.theta.length, parts)
+    const { averaging, fetch, keep, writeCheckpoint } = this.#dependencies
+    const updates = await roundUpdates(manifest, {
+      ...{ averaging, parameterCount: this.theta.length, keep },
+      fetch: ({ worker, cid, maxBytes }) => fetch(worker, cid, maxBytes, signal),
+    })
     const next = applyRound(this.#state, updates, averaging, round)
     if (next.stateRoot !== stateRoot) {
       throw new MurmurError('HISTORY_BROKEN', {

@@ -67,7 +67,10 @@ export async function adoptFromWorkers(dependencies: TakeoverDependencies): Prom
   }
 }
 
-/** Brings the replica to the end of a round whose manifest is known; waits for whoever holds its contributions. */
+/** What no peer can mend. */
+const final = ['HISTORY_BROKEN', 'MANIFEST_UNFIT', 'AVERAGE_FALSE'] as const
+
+/** Brings the replica to the end of a round whose manifest is known; waits for whoever holds its contributions or their average. */
 export async function followRound(
   manifest: RoundManifest,
   { replica, notes, signal }: Pick<TakeoverDependencies, 'replica' | 'notes' | 'signal'>,
@@ -77,7 +80,7 @@ export async function followRound(
       return await replica.follow(manifest, AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)]))
     } catch (error) {
       signal.throwIfAborted()
-      if (isMurmurError(error, 'HISTORY_BROKEN')) throw error
+      if (final.some((code) => isMurmurError(error, code))) throw error
       notes.note('CONTRIBUTION_AWAITED', manifest.round, null, errorText(error))
       await sleep(retryMs, undefined, { signal })
     }

@@ -5,7 +5,7 @@ import { invariant } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { fetchBlock, fetchBlocks } from './fetch-blocks.ts'
-import { admittedRound, applied, checkpointBlock, type Rebuilt, rebuild } from './history.ts'
+import { admittedRound, applied, checkpointBlock, missingOf, type Rebuilt, rebuild } from './history.ts'
 import type { SimulatedHead } from './simulated-head.ts'
 
 type Reveals = Parameters<HeadReplica['aggregate']>[0]['reveals']
@@ -31,7 +31,9 @@ export class HeadReplica {
   ownHistory(): Rebuilt {
     const { simulation, state, disk, number } = this.#head
     const heads = simulation.heads.map(({ id }) => id)
-    const result = rebuild(simulation.training, state.parent, heads, (cid) => disk.get(cid), true)
+    const result = rebuild(simulation.training, state.parent, heads, (cid) => disk.get(cid), {
+      fromTheBeginning: true,
+    })
     simulation.checks.expect(result.kind === 'rebuilt', 'chain-unbroken', () => [
       `head ${number} cannot rebuild what its journal says: ${JSON.stringify(result)}`,
     ])
@@ -51,20 +53,21 @@ export class HeadReplica {
       done()
       return
     }
-    const { entries } = phase.manifest
     const next = applied(simulation.training, this.starts.get(round)!, phase.manifest, (cid) => disk.get(cid))
     if (next !== null) {
       this.starts.set(round + 1, next.state)
       done()
       return
     }
-    const missing = entries
-      .map(({ contribution }) => contribution)
-      .filter((cid) => disk.get(cid) === undefined)
+    const missing = (remade: boolean) =>
+      missingOf(simulation.training, phase.manifest, (cid) => disk.get(cid), remade)
     const { workers, heads } = simulation
     const servers = [...head.work.shuffled(workers), ...heads.filter((other) => other !== head)]
     const got = (cid: CidText, block: Uint8Array) => disk.put(cid, block)
-    fetchBlocks(head, servers, missing, got, () => head.after(500, () => this.followUnpublished(done)))
+    const again = () => head.after(500, () => this.followUnpublished(done))
+    fetchBlocks(head, servers, missing(false), got, () =>
+      fetchBlocks(head, servers, missing(true), got, again),
+    )
   }
 
   /** Fetches what was revealed, admits, applies; `done` is told when its blocks are on disk. */

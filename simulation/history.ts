@@ -1,9 +1,16 @@
 import { admit, type Submission } from '../aggregation/admission.ts'
-import { applyRound } from '../aggregation/apply-round.ts'
+import { applyRound, decodeContributions } from '../aggregation/apply-round.ts'
 import { floatBytes, floatsOf } from '../aggregation/float-bytes.ts'
 import { fragmentOf } from '../aggregation/fragments.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { closeRound, decodeParts, partsOf } from '../aggregation/shared-average.ts'
+import {
+  averageOf,
+  closeRound,
+  contributionsOf,
+  decodeParts,
+  partsOf,
+  type RoundPart,
+} from '../aggregation/shared-average.ts'
 import { stateRoot } from '../aggregation/state-root.ts'
 import { contentId, sha256 } from '../protocol/content-id.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -41,21 +48,47 @@ export function openSigned(block: Uint8Array, heads: readonly WorkerId[]): Round
   return genuine ? manifest : null
 }
 
+/** What of a round is not here yet; where `remade`, instead of its average what that can be made again of. */
+export function missingOf(
+  { averaging, parameterCount }: Training,
+  manifest: Manifest,
+  blocks: Blocks,
+  remade = false,
+): CidText[] {
+  const missing = (parts: readonly RoundPart[]) =>
+    parts.map(({ cid }) => cid).filter((cid) => blocks(cid) === undefined)
+  const absent = missing(partsOf(manifest, averaging, parameterCount))
+  if (absent.length === 0 || !remade || manifest.average === null) return absent
+  return missing(contributionsOf(manifest, averaging, parameterCount))
+}
+
+type Manifest = Pick<RoundManifest, 'round' | 'entries' | 'average'>
+
 /** θ after a round: the real aggregation over the real bytes. Null when a part of it is missing. */
 export function applied(
   { averaging }: Training,
   state: ReplicaState,
-  manifest: Pick<RoundManifest, 'round' | 'entries' | 'average'>,
+  manifest: Manifest,
   blocks: Blocks,
 ): { readonly state: ReplicaState; readonly stateRoot: Hash } | null {
-  const parts: { bytes: Uint8Array; tokens: number }[] = []
-  for (const { cid, tokens } of partsOf(manifest, averaging, state.theta.length)) {
-    const bytes = blocks(cid)
-    if (bytes === undefined) return null
-    parts.push({ bytes, tokens })
-  }
+  const count = state.theta.length
   const { round } = manifest
-  return applyRound(state, decodeParts(averaging, round, state.theta.length, parts), averaging, round)
+  const read = (parts: readonly RoundPart[]) => {
+    const found = parts.flatMap(({ cid, tokens }) => {
+      const bytes = blocks(cid)
+      return bytes === undefined ? [] : [{ bytes, tokens }]
+    })
+    return found.length === parts.length ? found : null
+  }
+  const { shared } = averaging
+  let parts = read(partsOf(manifest, averaging, count))
+  if (parts === null && shared !== undefined) {
+    const contributions = read(contributionsOf(manifest, averaging, count))
+    if (contributions === null) return null
+    const updates = decodeContributions(averaging, round, count, contributions)
+    parts = [{ bytes: averageOf(shared, updates, averaging, round, count), tokens: 1 }]
+  }
+  return parts && applyRound(state, decodeParts(averaging, round, count, parts), averaging, round)
 }
 
 /** What the head does with the submissions of a round: admission, then the outer step. */
@@ -108,13 +141,14 @@ export type Rebuilding =
 /**
  * Rebuilds a replica as of a manifest as checkpoints/rebuild.ts does: back along the chain to the newest checkpoint, then forward
  * over the contributions, checking signatures, links and roots.
+ * @param remade averages that nobody has are made again of the contributions
  */
 export function rebuild(
   training: Training,
   newest: CidText | null,
   heads: readonly WorkerId[],
   blocks: Blocks,
-  fromTheBeginning = false,
+  { fromTheBeginning = false, remade = false } = {},
 ): Rebuilding {
   const manifests: { manifest: RoundManifest; cid: CidText }[] = []
   for (let cid = newest; cid !== null; ) {
@@ -138,11 +172,7 @@ export function rebuild(
     if (stateRoot(state) !== first.stateRoot) return { kind: 'broken', text: 'a checkpoint of another root' }
     rest = manifests.slice(1)
   }
-  const missing = rest.flatMap(({ manifest }) =>
-    partsOf(manifest, training.averaging, training.parameterCount)
-      .map(({ cid }) => cid)
-      .filter((cid) => blocks(cid) === undefined),
-  )
+  const missing = rest.flatMap(({ manifest }) => missingOf(training, manifest, blocks, remade))
   if (missing.length > 0) return { kind: 'needs', cids: missing }
   const starts = new Map<number, ReplicaState>()
   for (const { manifest } of rest) {

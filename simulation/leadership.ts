@@ -232,11 +232,13 @@ export class Leadership {
   }
 
   /** The whole history up to a manifest, its blocks fetched from whoever has them. */
-  #fetch(target: CidText | null, done: (rebuilt: Rebuilt | null) => void): void {
+  #fetch(target: CidText | null, done: (rebuilt: Rebuilt | null) => void, remade = false): void {
     const head = this.#head
     const { training, heads, workers } = head.simulation
     const ids = heads.map(({ id }) => id)
-    const result = rebuild(training, target, ids, (cid) => head.disk.get(cid), true)
+    const result = rebuild(training, target, ids, (cid) => head.disk.get(cid), {
+      ...{ fromTheBeginning: true, remade },
+    })
     if (result.kind !== 'needs') {
       done(result.kind === 'rebuilt' ? result.rebuilt : null)
       return
@@ -248,8 +250,9 @@ export class Leadership {
       result.cids,
       (cid, block) => head.disk.put(cid, block),
       (missing) => {
-        if (missing.length > 0) done(null)
-        else this.#fetch(target, done)
+        const [gone, shares] = [missing.length > 0, training.averaging.shared !== undefined]
+        if (gone && (remade || !shares)) done(null)
+        else this.#fetch(target, done, remade || gone)
       },
     )
   }

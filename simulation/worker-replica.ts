@@ -1,10 +1,9 @@
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { partsOf } from '../aggregation/shared-average.ts'
 import { cidFromDigest, contentId } from '../protocol/content-id.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { fetchBlocks, type Server } from './fetch-blocks.ts'
-import { applied, checkpointBlock, type Rebuilt, rebuild } from './history.ts'
+import { applied, checkpointBlock, missingOf, type Rebuilt, rebuild } from './history.ts'
 import type { SimulatedWorker } from './simulated-worker.ts'
 import type { Output } from './training.ts'
 
@@ -62,14 +61,18 @@ export class WorkerReplica {
   apply(manifest: RoundManifest, admitted: boolean, done: (result: Applied | string) => void): void {
     const worker = this.#worker
     const { blocks, simulation } = worker
-    const { averaging, parameterCount } = simulation.training
-    const missing = partsOf(manifest, averaging, parameterCount)
-      .map(({ cid }) => cid)
-      .filter((cid) => !blocks.has(cid))
+    const missing = (remade: boolean) =>
+      missingOf(simulation.training, manifest, (cid) => blocks.get(cid), remade)
     const got = (cid: CidText, block: Uint8Array) => blocks.set(cid, block)
-    fetchBlocks(worker, this.#servers(), missing, got, (absent) => {
+    const fetched = (then: (absent: readonly CidText[]) => void) =>
+      fetchBlocks(worker, this.#servers(), missing(false), got, (absent) => {
+        if (absent.length > 0 && manifest.average !== null)
+          fetchBlocks(worker, this.#servers(), missing(true), got, then)
+        else then(absent)
+      })
+    fetched((absent) => {
       if (absent.length > 0) {
-        done(`${absent.length} contributions are nowhere to be had`)
+        done(`${absent.length} blocks of the round are nowhere to be had`)
         return
       }
       const next = this.#sabotaged(
@@ -102,10 +105,12 @@ export class WorkerReplica {
     target: CidText | null,
     heads: readonly WorkerId[],
     done: (result: Rebuilt | string) => void,
+    remade = false,
   ): void {
     const worker = this.#worker
     const { blocks } = worker
-    const result = rebuild(worker.simulation.training, target, heads, (cid) => blocks.get(cid))
+    const { averaging } = worker.simulation.training
+    const result = rebuild(worker.simulation.training, target, heads, (cid) => blocks.get(cid), { remade })
     if (result.kind === 'broken') done(result.text)
     else if (result.kind === 'rebuilt') {
       this.state = result.rebuilt.state
@@ -114,8 +119,9 @@ export class WorkerReplica {
     } else {
       const got = (cid: CidText, block: Uint8Array) => blocks.set(cid, block)
       fetchBlocks(worker, this.#servers(), result.cids, got, (missing) => {
-        if (missing.length > 0) done(`${missing.length} blocks are nowhere to be had`)
-        else this.rebuild(target, heads, done)
+        const [gone, shares] = [missing.length > 0, averaging.shared !== undefined]
+        if (gone && (remade || !shares)) done(`${missing.length} blocks are nowhere to be had`)
+        else this.rebuild(target, heads, done, remade || gone)
       })
     }
   }

@@ -1,8 +1,9 @@
 import { applyRound } from '../aggregation/apply-round.ts'
 import { trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { checkedShare, decodeParts, partsOf, type RoundPart } from '../aggregation/shared-average.ts'
+import { checkedShare, type RoundPart } from '../aggregation/shared-average.ts'
 import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
+import { roundUpdates } from '../checkpoints/round-updates.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
@@ -42,6 +43,12 @@ export interface WorkerRunDependencies extends RunBlocksDependencies {
   readonly train?: typeof trainRound
 }
 
+/**
+ * The head has every contribution that it admitted, and can serve it. That one cannot be had may be the line's fault; so many
+ * times in a row it is the head's.
+ */
+const mostUnchecked = 4
+
 /** One run on a worker: feeds the round state machine and performs its effects. */
 export class WorkerRun {
   readonly #options: WorkerRunOptions
@@ -59,6 +66,8 @@ export class WorkerRun {
   #checkpoint: CidText | null
   readonly #trainer: RoundTrainer
   readonly #fetching = new Set<CidText>()
+  /** Averages in a row that were to be checked and could not be. */
+  #unchecked = 0
   #ended = Promise.withResolvers<string>()
 
   private constructor(options: WorkerRunOptions, dependencies: WorkerRunDependencies, start: Start) {
@@ -268,8 +277,11 @@ export class WorkerRun {
       await openManifest(signed, this.#state.heads, (...of) => this.#dependencies.network.verify(...of))
       await blocks.put(contentId(signed, 'raw'), signed)
       const { averaging, model } = context
-      const parts = await this.#fetchParts(round, partsOf(manifest, averaging, model.parameterCount))
-      const updates = decodeParts(averaging, round, model.parameterCount, parts)
+      const updates = await roundUpdates(manifest, {
+        ...{ averaging, parameterCount: model.parameterCount },
+        fetch: (part) => this.#fetchPart(manifest, part),
+        keep: (cid, block) => this.#blocks.keep(round, new Map([[cid, block]])),
+      })
       const next = applyRound(this.#replica, updates, averaging, round)
       const right = next.stateRoot === manifest.stateRoot
       const checkpoint =
@@ -281,8 +293,7 @@ export class WorkerRun {
         this.#checkpoint = checkpoint ?? this.#checkpoint
         if (admitted) this.#held = await this.#heldSince(manifest)
         this.#pending = null
-        if (manifest.average !== null && this.#draws(checkedShare(manifest.entries.length)))
-          void this.#checkAverage(manifest)
+        if (manifest.average !== null && this.#draws(manifest)) void this.#checkAverage(manifest)
       }
       this.#dispatch({ kind: 'applied', round, stateRoot: next.stateRoot, checkpoint })
     } catch (error) {
@@ -290,33 +301,41 @@ export class WorkerRun {
     }
   }
 
-  async #fetchParts(round: number, parts: readonly RoundPart[]) {
-    const head = this.#state.heads[leaderIndex(this.#state.term)]
-    const fetched = await Promise.all(
-      parts.map(async ({ cid, maxBytes, tokens, worker }) => ({
-        ...{ cid, tokens },
-        bytes: await this.#blocks.fetch(cid, maxBytes, this.#abort.signal, worker ?? head),
-      })),
-    )
-    await this.#blocks.keep(round, new Map(fetched.map(({ cid, bytes }) => [cid, bytes])))
-    return fetched
+  async #fetchPart(
+    { round, term }: RoundManifest,
+    { cid, maxBytes, worker }: RoundPart,
+  ): Promise<Uint8Array> {
+    // An average is the signing head's.
+    const first = worker ?? this.#state.heads[leaderIndex(term)]
+    const bytes = await this.#blocks.fetch(cid, maxBytes, this.#abort.signal, first)
+    await this.#blocks.keep(round, new Map([[cid, bytes]]))
+    return bytes
   }
 
-  #draws(share: number): boolean {
-    return Number.parseInt(this.#dependencies.randomSalt().slice(2, 10), 16) < share * 2 ** 32
+  /** Whether this worker checks a round's average. One that it could not check is made up for by the next. */
+  #draws({ entries }: RoundManifest): boolean {
+    const { spec } = this.#options.context
+    const share = checkedShare(Math.min(entries.length, spec.workers.max))
+    const drawn = Number.parseInt(this.#dependencies.randomSalt().slice(2, 10), 16) < share * 2 ** 32
+    return drawn || this.#unchecked > 0
   }
 
   async #checkAverage(manifest: RoundManifest): Promise<void> {
     const { round } = manifest
     const { log } = this.#dependencies
     try {
-      const fetch = (parts: readonly RoundPart[]) => this.#fetchParts(round, parts)
-      if (await isTrueAverage(manifest, this.#options.context, fetch))
-        log('AVERAGE_CHECKED', `round ${round}`)
-      else this.#dispatch({ kind: 'average-false', round })
+      const isTrue = await isTrueAverage(manifest, this.#options.context, (part) =>
+        this.#fetchPart(manifest, part),
+      )
+      this.#unchecked = 0
+      if (isTrue) log('AVERAGE_CHECKED', `round ${round}`)
+      else this.#dispatch({ kind: 'average-refused', round, code: 'AVERAGE_FALSE' })
     } catch (error) {
-      // A contribution that cannot be had proves nothing.
-      if (!this.#abort.signal.aborted) log('AVERAGE_UNCHECKED', errorText(error))
+      if (this.#abort.signal.aborted) return
+      log('AVERAGE_UNCHECKED', errorText(error))
+      this.#unchecked++
+      if (this.#unchecked === mostUnchecked)
+        this.#dispatch({ kind: 'average-refused', round, code: 'AVERAGE_UNCHECKABLE' })
     }
   }
 
@@ -407,6 +426,7 @@ function rebuildRun(
     },
     {
       fetch,
+      keep: (cid, block) => blocks.put(cid, block),
       readCheckpoint: (cid) => readCheckpoint(cid, signal),
       verify: (...of) => network.verify(...of),
     },

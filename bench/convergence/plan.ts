@@ -7,9 +7,9 @@ interface Group {
   readonly seed?: number
   /**
    * All cells of the comparison, or those at the frontier of loss and bytes with their references, or what images want, or the
-   * way from plain signs to the gentle recipes, one change at a time.
+   * way from plain signs to the gentle recipes, one change at a time; or these alone, with synchronous training.
    */
-  readonly extent: 'all' | 'frontier' | 'labelled' | 'search' | 'short'
+  readonly extent: 'all' | 'frontier' | 'gentle' | 'labelled' | 'search' | 'short'
 }
 
 /** What matters most first: a run that is stopped early has measured that. 800 steps of `mini` are 19 R tokens a parameter. */
@@ -30,6 +30,8 @@ const groups: readonly Group[] = [
   { task: 'gpt', steps: 200, workers: 2, extent: 'all' },
   { task: 'gpt', steps: 200, workers: 8, extent: 'all' },
   { task: 'gpt', steps: 5_000, workers: 4, extent: 'frontier' },
+  { task: 'mini', steps: 800, workers: 8, seed: 2, extent: 'gentle' },
+  { task: 'mini', steps: 800, workers: 8, seed: 3, extent: 'gentle' },
   { task: 'mini', steps: 800, workers: 8, extent: 'search' },
   { task: 'mini', steps: 360, workers: 4, extent: 'short' },
 ]
@@ -78,9 +80,11 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
     cell(muon, 'every-step', 1),
   ]
   const gentle: Inner = { ...muon, finalLearningRate: 0.3 }
+  const gentles = bestSyncs.map((how) => cell(gentle, how))
+  if (extent === 'gentle') return [...references.slice(0, 2), ...gentles]
   const frontier = [
     cell(gentle, 'every-step'),
-    ...bestSyncs.map((how) => cell(gentle, how)),
+    ...gentles,
     ...[muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how))),
   ]
   if (extent === 'frontier') return [...references, ...frontier]
@@ -140,12 +144,13 @@ const searched: readonly (readonly [floor: number, how: Sync])[] = [
 
 /**
  * A long outer step and a residual that fades: signs in small blocks, and few values. At R = 4 H 45 and 36, at R = 8 H 76 and 62
- * are 1,000 times fewer than the ring.
+ * are 1,000 times fewer than the ring, and H 28 or 29 with the average from the head.
  */
 const bestSyncs: readonly Sync[] = [
   ...[22, 45, 76].map((innerSteps) => signs(innerSteps, 0.7, 512, 1.6)),
   ...[18, 36, 62].map((innerSteps) => few(innerSteps, 512, 0.7, 2)),
   { ...few(28, 512, 0.7, 2.2), averageTopK: 2048 },
+  { ...few(29, 512, 0.7, 2.5), averageTopK: 2048 },
 ]
 
 /** The best of what was tried, at many bytes and at few. Signs at

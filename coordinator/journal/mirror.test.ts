@@ -157,6 +157,15 @@ test('other bytes than the CID names are not kept', async () => {
 test('what a record needs', () => {
   expect(needsOf(settlement(2))).toMatchObject([{ kind: 'block' }])
   expect(needsOf({ kind: 'term', term: 8 })).toEqual([])
+  const [cid, checkpoint] = [contentId(raw('average'), 'raw'), contentId(raw('checkpoint'), 'dag-cbor')]
+  const event = {
+    ...{ kind: 'aggregated' as const, round: 3, admitted: [], refused: [] },
+    ...{ stateRoot: `0x${'00'.repeat(32)}` as const, checkpoint, average: { cid, bytes: 77 } },
+  }
+  expect(needsOf({ kind: 'round', run: someRun, now: 0, event })).toEqual([
+    { kind: 'block', cid, maxBytes: 77 },
+    { kind: 'checkpoint', run: someRun, cid: checkpoint },
+  ])
   expect(needsOf({ kind: 'submitted', run: someRun, submittedAt: 0, priority: 0, owner: '' })).toMatchObject([
     { kind: 'spec', cid: cidText(someRun) },
   ])

@@ -36,9 +36,12 @@ export function needsOf(record: HeadRecord): readonly BlockNeed[] {
       const { event, run } = record
       if (event.kind === 'published') return [block(event.cid, maxAnnouncementBytes)]
       if (event.kind === 'adopt') return event.manifests.map((cid) => block(cid, maxAnnouncementBytes))
-      if (event.kind === 'aggregated' && event.checkpoint !== null)
-        return [{ kind: 'checkpoint', run, cid: event.checkpoint }]
-      return []
+      if (event.kind !== 'aggregated') return []
+      const { average, checkpoint } = event
+      return [
+        ...(average === null ? [] : [block(average.cid, average.bytes)]),
+        ...(checkpoint === null ? [] : [{ kind: 'checkpoint', run, cid: checkpoint } as const]),
+      ]
     }
     case 'audited':
       return [block(record.audit.verdict, maxMetadataBlockBytes)]

@@ -43,7 +43,7 @@ export function roundMessages(members: number, segments: number): RoundMessages 
   const manifest: RoundManifest = {
     ...{ run, term: 0xff, round, epoch: round, parent: cid, baseRoot: hash, stateRoot: hash, refused: [] },
     ...{ entries: each({ worker, ...numbers }), closesEpoch: true, checkpoint: cid, slots },
-    average: { cid, bytes: 2 ** 28 },
+    average: null,
   }
   const signedManifest = encode('SignedManifest', {
     manifest: encode('RoundManifest', manifest),

@@ -80,8 +80,12 @@ export type WorkerEvent =
       readonly checkpoint: CidText | null
     }
   | { readonly kind: 'apply-failed'; readonly round: number; readonly text: string }
-  /** The round's contributions give another average than the head sent. */
-  | { readonly kind: 'average-false'; readonly round: number }
+  /** A round's contributions give another average than the head sent, or again and again cannot be had. */
+  | {
+      readonly kind: 'average-refused'
+      readonly round: number
+      readonly code: 'AVERAGE_FALSE' | 'AVERAGE_UNCHECKABLE'
+    }
   | {
       readonly kind: 'caught-up'
       readonly round: number

@@ -236,9 +236,11 @@ describe('manifests', () => {
   })
 
   test('an average that its contributions do not give ends the run for this worker, whatever it is doing', () => {
-    const worker = new VirtualWorker()
-    worker.open(0, [self])
-    expect(worker.send({ kind: 'average-false', round: 0 })).toMatchObject([
+    const worker = new VirtualWorker(2)
+    worker.open(2, [self])
+    // Another head has undone that round.
+    expect(worker.send({ kind: 'average-refused', round: 2, code: 'AVERAGE_FALSE' })).toEqual([])
+    expect(worker.send({ kind: 'average-refused', round: 1, code: 'AVERAGE_FALSE' })).toMatchObject([
       { kind: 'stop-training' },
       { kind: 'withdraw', code: 'AVERAGE_FALSE' },
     ])

@@ -55,8 +55,8 @@ export function step(state: WorkerState, event: WorkerEvent): WorkerStepResult {
       return state.phase.kind === 'applying'
         ? catchUp(state, state.phase.cid, { kind: 'note', code: 'APPLY_FAILED', text: event.text })
         : only(state)
-    case 'average-false':
-      return onAverageFalse(state, event.round)
+    case 'average-refused':
+      return onAverageRefused(state, event)
     case 'caught-up':
       return onCaughtUp(state, event)
     case 'catch-up-failed':
@@ -264,16 +264,26 @@ function onApplied(state: WorkerState, event: Extract<WorkerEvent, { kind: 'appl
   )
 }
 
+const refusals = {
+  AVERAGE_FALSE: 'its contributions give another average than the head sent',
+  AVERAGE_UNCHECKABLE: 'averages cannot be checked, as contributions are again and again nowhere to be had',
+} as const
+
 /** Nothing that this head leads to can be trusted any more; its signature below the manifest is the proof. */
-function onAverageFalse(state: WorkerState, round: number): WorkerStepResult {
-  const reason = 'the head sent a false average'
+function onAverageRefused(
+  state: WorkerState,
+  { round, code }: Extract<WorkerEvent, { kind: 'average-refused' }>,
+): WorkerStepResult {
+  // Another head has undone the round meanwhile.
+  if (round >= state.round) return only(state)
+  const reason = refusals[code]
   return only(
     { ...state, phase: { kind: 'ended', reason } },
     { kind: 'stop-training' },
     {
       kind: 'withdraw',
-      code: 'AVERAGE_FALSE',
-      text: `round ${round}: its contributions give another average than the head sent`,
+      code,
+      text: `round ${round}: ${reason}`,
     },
   )
 }
