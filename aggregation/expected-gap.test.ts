@@ -84,8 +84,27 @@ test('of the same block size and end of the rate where there is one; else it say
   ])
   // Of what has no blocks their size tells nothing.
   const sparse = { ...cell, compressor: 'sparse-loco', topK: 128 } as const
-  const whole = { ...question, averaging: averagingOf({ compressor: 'sparse-loco', blockSize: 64 }) }
+  const whole = {
+    ...question,
+    averaging: averagingOf({ compressor: 'sparse-loco', blockSize: 64, errorFeedback: 1 }),
+  }
   expect(expectedGap(whole, [sparse])!.differences).toEqual([])
+})
+
+test('another error feedback or outer rate is told; a cell without differences comes first', () => {
+  const alike = { ...cell, innerSteps: 25 }
+  const otherFeedback = { ...cell, errorFeedback: 0.9 }
+  const otherRate = { ...cell, outerLearningRate: 1.2 }
+  expect(expectedGap(question, [otherFeedback, otherRate, alike])).toMatchObject({
+    measured: alike,
+    differences: [],
+  })
+  expect(expectedGap(question, [otherFeedback])!.differences).toEqual([
+    { key: 'averaging.errorFeedback', measured: 0.9, asked: 1 },
+  ])
+  expect(expectedGap(question, [otherRate])!.differences).toEqual([
+    { key: 'averaging.outerLearningRate', measured: 1.2, asked: 1 },
+  ])
 })
 
 test('of a run with frozen parameters, that all were trained where it was measured', () => {
@@ -110,7 +129,7 @@ test('what was measured is there: the default of a run, and images', () => {
   const muon = trainOf({ innerSteps: 60, optimizer: 'muon' })
   expect(expectedGap({ ...question, ...usual, train: muon })).toMatchObject({
     measured: { compressor: 'sign', optimizer: 'muon' },
-    differences: [],
+    differences: [{ key: 'averaging.errorFeedback', measured: 1, asked: 0.7 }],
   })
   const images = {
     ...question,

@@ -54,12 +54,18 @@ export interface ExpectedGap {
 /** A key of the run, and what stands for it in what was measured. */
 export type GapDifference =
   | {
-      readonly key: 'averaging.blockSize' | 'train.finalLearningRate'
+      readonly key: NumericKey
       readonly measured: number
       readonly asked: number
     }
   /** Measured was training of all parameters. */
   | { readonly key: 'train.lora' | 'train.freeze' }
+
+type NumericKey =
+  | 'averaging.blockSize'
+  | 'averaging.errorFeedback'
+  | 'averaging.outerLearningRate'
+  | 'train.finalLearningRate'
 
 /** What of a run decides how well its averaging trains. */
 export interface GapQuestion {
@@ -85,8 +91,8 @@ const meanLike: readonly AveragingSection['rule'][] = ['mean', 'geometric-median
 
 /**
  * What averaging as asked cost in loss where it was measured most alike: the same task, inner optimizer, compressor and
- * schedule, and rounds, steps, workers and model of about the same size; where there is such a one, of the same block size and
- * the same end of the inner rate. Null where nothing comparable was measured.
+ * schedule, and rounds, steps, workers and model of about the same size; the fewer other settings differ, the sooner (block
+ * size, error feedback, outer rate, end of the inner rate). Null where nothing comparable was measured.
  */
 export function expectedGap(
   question: GapQuestion,
@@ -114,20 +120,21 @@ const defaultFinalLearningRate = 0.1
 
 function differencesFrom(cell: MeasuredGap, { train, averaging }: GapQuestion): GapDifference[] {
   const found: GapDifference[] = []
-  const told = (
-    key: 'averaging.blockSize' | 'train.finalLearningRate',
-    measured: number | undefined,
-    asked: number,
-  ) => {
+  const told = (key: NumericKey, measured: number | undefined, asked: number) => {
     if (measured !== undefined && measured !== asked) found.push({ key, measured, asked })
   }
   told('averaging.blockSize', cell.blockSize ?? defaultBlockSizes[cell.compressor], averaging.blockSize)
+  told('averaging.errorFeedback', cell.errorFeedback, averaging.errorFeedback)
+  told('averaging.outerLearningRate', cell.outerLearningRate, outerRateOf(averaging))
   const end = cell.finalLearningRate ?? defaultFinalLearningRate
   told('train.finalLearningRate', end, train.finalLearningRate)
   if (train.lora !== null) found.push({ key: 'train.lora' })
   if (train.freeze.length > 0) found.push({ key: 'train.freeze' })
   return found
 }
+
+/** Of a plain outer step; null stands for 1. */
+const outerRateOf = ({ outerLearningRate }: AveragingSection): number => outerLearningRate ?? 1
 
 /** Whether workers fetch the average of a round. */
 const averages = ({ averageTopK }: { readonly averageTopK?: number | null }): boolean =>
@@ -142,7 +149,7 @@ function distanceTo(cell: MeasuredGap, { averaging, train, ...question }: GapQue
     cell.compressor === averaging.compressor &&
     cell.schedule === (averaging.fragments > 1 ? 'streaming' : averaging.schedule) &&
     averages(cell) === averages(averaging)
-  const outerDifference = Math.abs(cell.outerLearningRate - (averaging.outerLearningRate ?? 1))
+  const outerDifference = Math.abs(cell.outerLearningRate - outerRateOf(averaging))
   if (!isAlike || outerDifference > mostOuterDifference) return null
   const factors = [
     [train.innerSteps / cell.innerSteps, within.innerSteps],

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
+import { nodeEnvironment } from '../cli/spawn-node.ts'
 
 const main = path.join(import.meta.dirname, '../cli/murmur.cjs')
 const stopTimeoutMs = 20_000
@@ -34,7 +35,7 @@ export class NodeProcess {
     try {
       this.#child = spawn(process.execPath, [main, ...this.spec.args], {
         stdio: ['ignore', out, out],
-        env: { ...process.env, NODE_NO_WARNINGS: '1' },
+        env: nodeEnvironment(process.env),
       })
     } finally {
       closeSync(out)

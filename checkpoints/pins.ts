@@ -57,18 +57,30 @@ export async function pinnedCheckpoints(
  * unpin a file, its walk has to leave out the same leaves.
  */
 async function pinFile(pins: Pins, file: CidText, leavesOf: LeavesOf, signal?: AbortSignal): Promise<void> {
-  const isKnown = await pins.get(CID.parse(file), { signal }).then(
-    () => true,
-    () => false,
-  )
-  if (isKnown) return
+  if (await hasOwnPin(pins, CID.parse(file), signal)) return
   const shared = new Set<string>()
   for (const leaf of await leavesOf(file)) {
-    if (leaf === file || !(await pins.isPinned(CID.parse(leaf)))) continue
+    if (leaf === file) continue
+    const isPinned = await pins.isPinned(CID.parse(leaf), { signal })
+    // Helia's records answer "not here" when they are aborted.
+    signal?.throwIfAborted()
+    if (!isPinned) continue
     await pinOnce(pins, CID.parse(leaf), { signal, depth: 0 })
     shared.add(leaf)
   }
   await pinOnce(pins, CID.parse(file), { signal, includeChild: (child) => !shared.has(child.toString()) })
+}
+
+/** Whether a whole DAG is pinned by its root. `isPinned` tells of single blocks, and so of a pin that was cut off, too. */
+async function hasOwnPin(pins: Pins, root: CID, signal?: AbortSignal): Promise<boolean> {
+  try {
+    await pins.get(root, { signal })
+    return true
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (error instanceof Error && error.name === 'NotFoundError') return false
+    throw error
+  }
 }
 
 interface PinOptions extends NonNullable<Parameters<Pins['add']>[1]> {

@@ -27,6 +27,13 @@ test('the gap is said with where it was measured', () => {
   )
 })
 
+test('of an average that workers fetched, how much of it', () => {
+  const measured = { ...gap.measured, topK: 512, averageTopK: 2048 }
+  expect(expectedGapText({ ...gap, measured }, 4)).toContain(
+    '(adamw, sparse-loco of top 512, the average of top 2048, 4 workers,',
+  )
+})
+
 test('of images with the share told right, and a gap below zero with its sign', () => {
   const { measured } = gap
   const images = {
@@ -45,11 +52,13 @@ test('and with what was another thing there', () => {
   expect(
     text([
       { key: 'averaging.blockSize', measured: 512, asked: 4096 },
+      { key: 'averaging.errorFeedback', measured: 0.9, asked: 0.7 },
+      { key: 'averaging.outerLearningRate', measured: 1, asked: 1.2 },
       { key: 'train.finalLearningRate', measured: 0.3, asked: 0.1 },
       { key: 'train.lora' },
     ]),
   ).toMatch(
-    /not promised here \(there blocks of 512 values, here of 4096; a learning rate that fell to 0\.3 of its peak, here to 0\.1; all parameters were trained, here low-rank factors\)$/,
+    /not promised here \(there blocks of 512 values, here of 4096; error feedback of 0\.9, here of 0\.7; an outer learning rate of 1, here of 1\.2; a learning rate that fell to 0\.3 of its peak, here to 0\.1; all parameters were trained, here low-rank factors\)$/,
   )
   expect(text([{ key: 'train.freeze' }])).toMatch(
     /\(there all parameters were trained, here some are frozen\)$/,

@@ -1,4 +1,4 @@
-import type { ExpectedGap, GapDifference } from '../aggregation/expected-gap.ts'
+import type { ExpectedGap, GapDifference, MeasuredGap } from '../aggregation/expected-gap.ts'
 
 /** What averaging so cost where it was measured, and where that was. */
 export function expectedGapText(gap: ExpectedGap | null, workers: number): string {
@@ -7,8 +7,7 @@ export function expectedGapText(gap: ExpectedGap | null, workers: number): strin
       ? 'one worker averages with nobody'
       : 'nothing like this run was measured (docs/convergence.md)'
   const { gapPercent, measured, differences } = gap
-  const { name, steps, innerSteps, optimizer, compressor, topK, heldOut, synchronous } = measured
-  const kept = topK === null ? compressor : `${compressor} of top ${topK}`
+  const { name, steps, innerSteps, optimizer, heldOut, synchronous } = measured
   const told =
     heldOut.accuracy === null || synchronous.accuracy === null
       ? ''
@@ -16,15 +15,25 @@ export function expectedGapText(gap: ExpectedGap | null, workers: number): strin
   const sign = gapPercent < 0 ? '−' : '+'
   return [
     `${sign}${Math.abs(gapPercent).toFixed(1)} % held-out loss${told} with averaging every ${innerSteps} steps,`,
-    `as measured on ${name} (${optimizer}, ${kept}, ${measured.workers} workers, ${steps} steps); not promised here`,
+    `as measured on ${name} (${optimizer}, ${sentText(measured)}, ${measured.workers} workers, ${steps} steps); not promised here`,
     ...(differences.length === 0 ? [] : [`(there ${differences.map(differenceText).join('; ')})`]),
   ].join(' ')
+}
+
+/** What workers sent, and what of a round's average they fetched where it was the average. */
+function sentText({ compressor, topK, averageTopK = null }: MeasuredGap): string {
+  const sent = topK === null ? compressor : `${compressor} of top ${topK}`
+  return averageTopK === null ? sent : `${sent}, the average of top ${averageTopK}`
 }
 
 function differenceText(difference: GapDifference): string {
   switch (difference.key) {
     case 'averaging.blockSize':
       return `blocks of ${difference.measured} values, here of ${difference.asked}`
+    case 'averaging.errorFeedback':
+      return `error feedback of ${difference.measured}, here of ${difference.asked}`
+    case 'averaging.outerLearningRate':
+      return `an outer learning rate of ${difference.measured}, here of ${difference.asked}`
     case 'train.finalLearningRate':
       return `a learning rate that fell to ${difference.measured} of its peak, here to ${difference.asked}`
     case 'train.lora':

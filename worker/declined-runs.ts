@@ -22,14 +22,16 @@ const keptRuns = 256
  * one before.
  */
 export class DeclinedRuns {
-  readonly #runs = new Set<RunId>()
+  readonly #reasons = new Map<RunId, string>()
 
-  add(run: RunId): void {
-    this.#runs.add(run)
-    for (const oldest of this.#runs) if (this.#runs.size > keptRuns) this.#runs.delete(oldest)
+  add(run: RunId, reason: string): void {
+    this.#reasons.set(run, reason)
+    const [oldest] = this.#reasons.keys()
+    if (oldest !== undefined && this.#reasons.size > keptRuns) this.#reasons.delete(oldest)
   }
 
-  has(run: RunId): boolean {
-    return this.#runs.has(run)
+  /** Why it was declined; undefined of a run that was not. */
+  reasonFor(run: RunId): string | undefined {
+    return this.#reasons.get(run)
   }
 }

@@ -155,7 +155,8 @@ test.each<[string, ExitKind]>([
 test('runs that are declined are remembered, the last 256 of them', () => {
   const declined = new DeclinedRuns()
   const runs = Array.from({ length: 257 }, (_, index) => `${aRun}${index}` as RunId)
-  for (const run of runs) declined.add(run)
-  expect(runs.map((run) => declined.has(run)).indexOf(true)).toBe(1)
-  expect(declined.has(runs.at(-1)!)).toBe(true)
+  for (const [index, run] of runs.entries()) declined.add(run, `reason ${index}`)
+  const kept = runs.map((run) => declined.reasonFor(run))
+  expect(kept[0]).toBeUndefined()
+  expect(kept.slice(1)).toEqual(runs.slice(1).map((_, index) => `reason ${index + 1}`))
 })

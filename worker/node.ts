@@ -78,7 +78,10 @@ export class WorkerNode {
   /** When peers were last dialled. */
   #dialled = new Map<WorkerId, number>()
   #claiming: Promise<void> | null = null
+  /** Told with every heartbeat, until this worker goes on to another run or one loads. */
   #lastError = ''
+  /** The run that it entered last. */
+  #latest: RunId | null = null
   #draining = false
   #wake = new AbortController()
   /** Resolves when it is drained. */
@@ -271,9 +274,14 @@ export class WorkerNode {
     const { store, network, engine, clock, train } = this.#dependencies
     const id = assignment.run
     const heads = this.#link.heads.map((head) => head.id)
-    const entered: Entered = { id, context: null, run: null, declined: this.#declined.has(id) }
+    const refusal = this.#declined.reasonFor(id)
+    const entered: Entered = { id, context: null, run: null, declined: refusal !== undefined }
     this.#run = entered
-    if (entered.declined) {
+    // What kept a run from loading is told while it is tried again.
+    if (id !== this.#latest) this.#lastError = ''
+    this.#latest = id
+    if (refusal !== undefined) {
+      this.#lastError = refusal
       this.#wake.abort()
       return
     }
@@ -305,6 +313,7 @@ export class WorkerNode {
       // Sent elsewhere, or stopped, while it warmed up.
       if (this.#run !== entered) return await run.close()
       this.#run = { ...entered, context, run }
+      this.#lastError = ''
       // The head waits for it.
       this.#wake.abort()
       void run.ended.then((reason) => this.#log('RUN_ENDED', reason))
@@ -316,7 +325,7 @@ export class WorkerNode {
       this.#run = null
       if (!isPermanent(error)) return
       this.#lastError = errorText(error)
-      this.#declined.add(id)
+      this.#declined.add(id, this.#lastError)
       this.#run = { ...entered, declined: true }
       this.#wake.abort()
     })
@@ -368,10 +377,17 @@ export class WorkerNode {
   }
 
   #log(code: string, text: string): void {
-    if (code.endsWith('FAILED') || code.endsWith('DIVERGED')) this.#lastError = `${code}: ${text}`
+    if (isForHead(code)) this.#lastError = `${code}: ${text}`
     this.#dependencies.log(code, text)
   }
 }
+
+/** Whether the head hears of it with the heartbeats; the rest is for this worker's own log. */
+const isForHead = (code: string): boolean =>
+  code.endsWith('FAILED') ||
+  code.endsWith('DIVERGED') ||
+  code.startsWith('AVERAGE_UNCHECK') ||
+  code === 'AVERAGE_FALSE'
 
 /** Of a worker that has no run, or one that it has not warmed up for. */
 const phaseWithout = (entered: Entered | null): 'idle' | 'warming' | 'declined' => {

@@ -35,8 +35,8 @@ export interface RoundTrainerDependencies {
 interface Work {
   readonly job: TrainingJob
   readonly controller: AbortController
-  /** When it lets go of the session: what it made is in memory, and goes on to be stored. */
-  readonly made: Promise<Made>
+  /** When it lets go of the session: what it made goes on to be stored. */
+  readonly made: Promise<Held>
   readonly result: Promise<RoundTraining>
   progress: Progress
   hasFailed: boolean
@@ -116,9 +116,16 @@ export class RoundTrainer {
   }
 
   async #follow(work: Work, following: (held: Held) => TrainingJob): Promise<void> {
-    const made = await work.made.catch(() => null)
+    const held = await work.made.catch(() => null)
     const isNewest = this.#current === work && !work.controller.signal.aborted
-    if (made !== null && isNewest) this.begin(following(made.held))
+    if (held === null || !isNewest) return
+    this.begin(following(held))
+    const ahead = this.#ahead
+    // What could not be stored is not admitted, and nothing goes on from it.
+    work.result.catch((error: unknown) => {
+      ahead?.controller.abort(error)
+      if (this.#ahead === ahead) this.#ahead = null
+    })
   }
 
   /** Begins a round that the head has not opened yet. */
@@ -143,8 +150,9 @@ export class RoundTrainer {
   #begin(job: TrainingJob): Work {
     const controller = new AbortController()
     // A round that was broken off lets go of the session first.
-    const made = this.#free.then(() => this.#make(job, work))
-    const result = made.then((of) => this.#store(job.round, of, controller.signal))
+    const output = this.#free.then(() => this.#make(job, work))
+    const made = output.then(({ held }) => held)
+    const result = output.then((of) => this.#store(job.round, of, controller.signal))
     const work: Work = { job, controller, made, result, progress: idle, hasFailed: false, computedMs: 0 }
     this.#free = made.then(
       () => {},

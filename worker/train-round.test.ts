@@ -61,7 +61,8 @@ function patient(session: TrainingSession): TrainingSession {
       last = answer.catch(() => {})
       return answer
     }
-  return { ...session, step: alone(session.step), digest: alone(session.digest) }
+  const { step, digest, readState } = session
+  return { ...session, step: alone(step), digest: alone(digest), readState: alone(readState) }
 }
 
 let thread: TrainingSession

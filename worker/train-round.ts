@@ -1,12 +1,13 @@
 import type { Averaging } from '../aggregation/averaging.ts'
 import { contribute, startOf } from '../aggregation/contribute.ts'
 import { sha256 } from '../protocol/content-id.ts'
+import { invariant } from '../protocol/errors.ts'
 import type { Hash } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
 import { type LocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
 import { segmentEnd } from '../verification/trace.ts'
 import type { BatchSource } from './data/batch-source.ts'
-import type { TrainingSession } from './engine/engine.ts'
+import type { TrainingSession, TrainState } from './engine/engine.ts'
 import { oneAhead } from './engine/one-ahead.ts'
 import { learningRateAt } from './learning-rate.ts'
 
@@ -78,17 +79,21 @@ export async function trainRound(
     return await Promise.all([
       session.step(batch, { learningRate, signal }),
       boundaries.has(step + 1) ? session.digest() : null,
+      // Right behind the last digest, which may take longer.
+      step + 1 === steps ? session.readState() : null,
     ])
   }
   let step = 0
-  for await (const [{ lossNats, tookMs }, boundary] of oneAhead(steps, take)) {
+  let end: TrainState | null = null
+  for await (const [{ lossNats, tookMs }, boundary, read] of oneAhead(steps, take)) {
     signal.throwIfAborted()
     lossSum += lossNats
     step++
     if (boundary !== null) trace.push(boundary)
+    end = read
     onStep({ step, lossNats, tookMs })
   }
-  const end = await session.readState()
+  invariant(end !== null, 'a round has a step')
   const { bytes, ...kept } = contribute(theta, end.params, local, round, averaging)
   const next: LocalState = { step: end.step, moments: end.optimizer, ...kept }
   const localBlock = packLocalState(next)

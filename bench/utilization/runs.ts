@@ -5,6 +5,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connectApi } from '../../cli/api-client.ts'
 import { startHead } from '../../cli/head-process.ts'
+import { nodeEnvironment } from '../../cli/spawn-node.ts'
 import { prepareRun, submitRun } from '../../cli/submit.ts'
 import { parseRunFile } from '../../protocol/run-spec.ts'
 
@@ -35,7 +36,7 @@ const children = workers.map((inside, index) =>
       ...[...inside, process.execPath, murmur, 'start', '--address', head.ready.addresses[0]!],
       ...['--name', `w${index + 1}`, '--home', path.join(home, `w${index + 1}`)],
     ],
-    { stdio: 'ignore' },
+    { stdio: 'ignore', env: nodeEnvironment(process.env) },
   ),
 )
 process.once('SIGTERM', () => {

@@ -9,7 +9,7 @@ test('an engine that takes a product in float16 is taken', async () => {
   await assertTakesHalf((program) => ortNode.InferenceSession.create(program, {}), one)
 })
 
-test('one whose shaders cannot is refused with a code, and its session is released', async () => {
+test('one whose shaders cannot is refused with a code, after two tries whose sessions are released', async () => {
   let released = 0
   const create = async () => ({
     run: () => Promise.reject(new Error('Program MatMul requires f16 but the device does not support it.')),
@@ -17,9 +17,32 @@ test('one whose shaders cannot is refused with a code, and its session is releas
       released++
     },
   })
-  await expect(assertTakesHalf(create, one)).rejects.toMatchObject({
+  let pauses = 0
+  const pause = async () => {
+    pauses++
+  }
+  await expect(assertTakesHalf(create, one, pause)).rejects.toMatchObject({
     code: 'ENGINE_LACKS_F16',
     next: expect.stringContaining('ort-cpu'),
   })
-  expect(released).toBe(1)
+  expect([released, pauses]).toEqual([2, 1])
+})
+
+test('one that fails once is tried again in a new session, and taken', async () => {
+  const events: string[] = []
+  const create = async () => {
+    const run = async () => {
+      events.push('run')
+      if (!events.includes('pause')) throw new Error('out of memory')
+      return {}
+    }
+    return {
+      run,
+      release: async () => {
+        events.push('release')
+      },
+    }
+  }
+  await assertTakesHalf(create, one, async () => events.push('pause'))
+  expect(events).toEqual(['run', 'release', 'pause', 'run', 'release'])
 })

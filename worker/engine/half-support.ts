@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { InferenceSession, Tensor } from 'onnxruntime-node'
 import { createGraph } from '../../program/graph.ts'
 import { encodeModel } from '../../program/onnx/model-proto.ts'
@@ -23,22 +24,34 @@ function smallest(): Uint8Array {
   return encodeModel(graph.model(new Map()))
 }
 
+/** Long enough for a neighbour on the card to give memory back; a worker that warms up has the time. */
+const secondTryMs = 500
+
 /**
- * Takes one product in float16. A card's shaders are written when they first run: one that lacks the feature would fail in
+ * Takes one product in float16; if it fails, once more in a new session after a pause, since memory may be short for a moment
+ * and what lacks float16 is declined for good. A card's shaders are written when they first run: one that lacks the feature would fail in
  * the middle of a round, after its worker was counted on.
  * @param one a 1 × 1 matrix
- * @throws MurmurError ENGINE_LACKS_F16.
+ * @throws MurmurError ENGINE_LACKS_F16; what `create` throws.
  */
 export async function assertTakesHalf(
   create: (program: Uint8Array) => Promise<Session>,
   one: Tensor,
+  pause: () => Promise<unknown> = () => sleep(secondTryMs),
 ): Promise<void> {
-  const session = await create(smallest())
-  try {
-    await session.run({ x: one })
-  } catch (cause) {
-    throw lacksHalf('this card’s driver does not offer it to shaders', cause)
-  } finally {
-    await session.release()
+  const attempt = async () => {
+    const session = await create(smallest())
+    try {
+      await session.run({ x: one })
+      return null
+    } catch (cause) {
+      return { cause }
+    } finally {
+      await session.release()
+    }
   }
+  if ((await attempt()) === null) return
+  await pause()
+  const failed = await attempt()
+  if (failed !== null) throw lacksHalf('this card’s driver does not offer it to shaders', failed.cause)
 }

@@ -59,7 +59,10 @@ export function createTrainingSession(runner: Runner, hasher: Hasher = hasherHer
       runner.assertOpen()
       return work()
     })
-    last = result.catch(() => {})
+    last = result.then(
+      () => {},
+      () => {},
+    )
     return result
   }
 
@@ -88,7 +91,14 @@ export function createTrainingSession(runner: Runner, hasher: Hasher = hasherHer
       return await hash
     },
     step: (batch, options) => inTurn(() => take(batch, options)),
-    close: () => last.then(() => runner.close()).then(() => hasher.close()),
+    close: async () => {
+      await last
+      try {
+        await runner.close()
+      } finally {
+        await hasher.close()
+      }
+    },
   }
 }
 
