@@ -150,6 +150,18 @@ test('no round follows one that was broken off, or that another has taken the pl
   expect(begun).toEqual(['1/2', '5/2', '7/2'])
 })
 
+test('what could not be stored is not trained on from', async () => {
+  const stored = Promise.withResolvers<void>()
+  const { trainer, begun, aborted, finish, settled } = trainerOf({ keep: () => stored.promise })
+  const asked = trainer.train(job(), following(2))
+  await finish(1)
+  await settled()
+  stored.reject(new Error('the disk is full'))
+  await expect(asked).rejects.toThrow('the disk is full')
+  await settled()
+  expect([begun, aborted]).toEqual([['1/2', '2/2'], ['2/2']])
+})
+
 test('a close waits until what was made is stored', async () => {
   const stored = Promise.withResolvers<void>()
   const { trainer, finish, settled } = trainerOf({ keep: () => stored.promise })
