@@ -101,7 +101,7 @@ export function closeRound(
 }
 
 /**
- * Share of rounds whose average a worker checks against their contributions, drawn by itself: of four rounds one is then
- * checked by somebody, however many workers there are, and nobody knows which.
+ * Share of rounds whose average a worker checks against their contributions, drawn by itself: somebody then checks 22 % of all
+ * rounds, however many workers there are, and nobody knows which.
  */
 export const checkedShare = (members: number): number => 1 / (4 * Math.max(1, members))
