@@ -1,4 +1,3 @@
-import '../worker/engine/no-telemetry.ts'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { gradients } from './gradients.ts'

@@ -1,4 +1,3 @@
-import '../worker/engine/no-telemetry.ts'
 import { readFileSync } from 'node:fs'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { expect, test } from 'vitest'

@@ -1,4 +1,3 @@
-import '../../worker/engine/no-telemetry.ts'
 import { arithmeticCases } from './cases/arithmetic.ts'
 import { testGradients } from './cases/gradient-case.ts'
 

@@ -1,4 +1,3 @@
-import '../../worker/engine/no-telemetry.ts'
 import { convolutionCases } from './cases/convolution.ts'
 import { testGradients } from './cases/gradient-case.ts'
 

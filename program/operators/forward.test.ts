@@ -1,4 +1,3 @@
-import '../../worker/engine/no-telemetry.ts'
 import { InferenceSession } from 'onnxruntime-node'
 import { expect, test } from 'vitest'
 import { createGraph, type Graph } from '../graph.ts'

@@ -1,4 +1,3 @@
-import '../../worker/engine/no-telemetry.ts'
 import { testGradients } from './cases/gradient-case.ts'
 import { normalizationCases } from './cases/normalization.ts'
 

@@ -1,4 +1,3 @@
-import '../../worker/engine/no-telemetry.ts'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { expect, test } from 'vitest'
 import { drawsAt } from '../../protocol/random.ts'
