@@ -1,4 +1,4 @@
-import { readFile, rename } from 'node:fs/promises'
+import { access, readdir, readFile, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { FsBlockstore } from 'blockstore-fs'
 import { NextToLast } from 'blockstore-fs/sharding'
@@ -9,6 +9,9 @@ import { MurmurError } from '../protocol/errors.ts'
 import { writeDurably } from './durable-file.ts'
 
 type Key = Parameters<FsDatastore['put']>[0]
+type Query = Parameters<FsDatastore['_all']>[0]
+type Options = Parameters<FsDatastore['get']>[1]
+type Pair = { readonly key: Key; readonly value: Uint8Array }
 
 const sharding = new NextToLast()
 
@@ -29,7 +32,7 @@ export class DurableBlockstore extends FsBlockstore {
 
   override async *get(cid: CID): AsyncGenerator<Uint8Array> {
     const bytes = await this.read(cid)
-    if (bytes === undefined) throw notFound(cid)
+    if (bytes === undefined) throw notFound(`block ${cid}`)
     yield bytes
   }
 
@@ -43,8 +46,8 @@ export class DurableBlockstore extends FsBlockstore {
     try {
       bytes = new Uint8Array(await readFile(file))
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-      throw unreadable(file, cause)
+      if (isMissing(cause)) return undefined
+      throw unreadable('BLOCK_UNREADABLE', file, cause)
     }
     if (matchesCid(parseCid(cid.toString()), bytes)) return bytes
     await rename(file, `${file}.corrupt`)
@@ -61,13 +64,73 @@ export class DurableBlockstore extends FsBlockstore {
   }
 }
 
-/** Helia's records on disk (pins), durable when a write resolves. */
+/**
+ * Helia's records on disk (pins), durable when a write resolves. Only a record whose file is not there is not there:
+ * `datastore-fs` says so of every fault of the disk, and a block whose pin cannot be read would be deleted as one that
+ * nobody pinned.
+ */
 export class DurableDatastore extends FsDatastore {
   override async put(key: Key, value: Uint8Array): Promise<Key> {
     await writeDurably(this._encode(key).file, value)
     return key
   }
+
+  /** @throws MurmurError RECORD_UNREADABLE; NotFoundError */
+  override async get(key: Key, options?: Options): Promise<Uint8Array> {
+    const bytes = await this.#read(key, options)
+    if (bytes === undefined) throw notFound(`record ${key}`)
+    return bytes
+  }
+
+  /** @throws MurmurError RECORD_UNREADABLE when the disk does not tell. */
+  override async has(key: Key, options?: Options): Promise<boolean> {
+    options?.signal?.throwIfAborted()
+    const { file } = this._encode(key)
+    try {
+      await access(file)
+      return true
+    } catch (cause) {
+      if (isMissing(cause)) return false
+      throw unreadable('RECORD_UNREADABLE', file, cause)
+    }
+  }
+
+  /** @throws MurmurError RECORD_UNREADABLE for one of them: what is left would look like all. */
+  override async *_all({ prefix = '' }: Query, options?: Options): AsyncGenerator<Pair> {
+    for (const name of await this.#names()) {
+      if (!name.endsWith(recordExtension)) continue
+      const key = this._decode(join(this.path, name))
+      if (!key.toString().startsWith(prefix)) continue
+      const value = await this.#read(key, options)
+      // Deleted since it was listed.
+      if (value !== undefined) yield { key, value }
+    }
+  }
+
+  async #read(key: Key, options: Options): Promise<Uint8Array | undefined> {
+    const signal = options?.signal
+    signal?.throwIfAborted()
+    const { file } = this._encode(key)
+    try {
+      return await readFile(file, { signal })
+    } catch (cause) {
+      signal?.throwIfAborted()
+      if (isMissing(cause)) return undefined
+      throw unreadable('RECORD_UNREADABLE', file, cause)
+    }
+  }
+
+  async #names(): Promise<readonly string[]> {
+    try {
+      return await readdir(this.path, { recursive: true })
+    } catch (cause) {
+      throw unreadable('RECORD_UNREADABLE', this.path, cause)
+    }
+  }
 }
+
+/** As `datastore-fs` names its files. */
+const recordExtension = '.data'
 
 async function collect(source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
@@ -76,13 +139,19 @@ async function collect(source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>)
 }
 
 /** The name is the one that Helia looks for. */
-function notFound(cid: CID): Error {
-  return Object.assign(new Error(`no block ${cid} here`), { name: 'NotFoundError' })
+function notFound(what: string): Error {
+  return Object.assign(new Error(`no ${what} here`), { name: 'NotFoundError' })
 }
 
-function unreadable(file: string, cause: unknown): MurmurError {
-  return new MurmurError('BLOCK_UNREADABLE', {
-    message: `${file} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown cause'})`,
+const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === 'ENOENT'
+
+function unreadable(
+  code: 'BLOCK_UNREADABLE' | 'RECORD_UNREADABLE',
+  path: string,
+  cause: unknown,
+): MurmurError {
+  return new MurmurError(code, {
+    message: `${path} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown cause'})`,
     next: 'check the permissions of the state folder, and the disk',
     cause,
   })

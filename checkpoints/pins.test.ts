@@ -39,14 +39,8 @@ test('what is not pinned yet is pinned, and the signal goes with every question'
   expect(signals).toEqual([signal, signal])
 })
 
-test('records that cannot be read are no answer, nor is one that was cut off', async () => {
-  const broken = pinsThat(new Error('CBOR decode error'))
-  await expect(pinCheckpoint(broken.pins, some('manifest'), manifest, sources)).rejects.toThrow('CBOR')
-  // As datastore-fs says it of an abort.
-  const cut = pinsThat(named('NotFoundError'))
-  const stopped = AbortSignal.abort(new Error('stopped'))
-  await expect(pinCheckpoint(cut.pins, some('manifest'), manifest, sources, stopped)).rejects.toThrow(
-    'stopped',
-  )
-  expect([...broken.added, ...cut.added]).toEqual([])
+test('records that cannot be read are no answer', async () => {
+  const { pins, added } = pinsThat(new Error('CBOR decode error'))
+  await expect(pinCheckpoint(pins, some('manifest'), manifest, sources)).rejects.toThrow('CBOR')
+  expect(added).toEqual([])
 })

@@ -61,10 +61,7 @@ async function pinFile(pins: Pins, file: CidText, leavesOf: LeavesOf, signal?: A
   const shared = new Set<string>()
   for (const leaf of await leavesOf(file)) {
     if (leaf === file) continue
-    const isPinned = await pins.isPinned(CID.parse(leaf), { signal })
-    // Helia's records answer "not here" when they are aborted.
-    signal?.throwIfAborted()
-    if (!isPinned) continue
+    if (!(await pins.isPinned(CID.parse(leaf), { signal }))) continue
     await pinOnce(pins, CID.parse(leaf), { signal, depth: 0 })
     shared.add(leaf)
   }
@@ -77,7 +74,6 @@ async function hasOwnPin(pins: Pins, root: CID, signal?: AbortSignal): Promise<b
     await pins.get(root, { signal })
     return true
   } catch (error) {
-    signal?.throwIfAborted()
     if (error instanceof Error && error.name === 'NotFoundError') return false
     throw error
   }
