@@ -6,6 +6,7 @@ import type { NodeOffer } from '../protocol/wire.ts'
 import { threadedEngine } from '../worker/engine/threaded-engine.ts'
 import { keepSpeed, measureSpeed } from '../worker/host/reference-speed.ts'
 import { accountFromFile, ownAccount } from './accounts.ts'
+import { diskNeeds } from './disk-needs.ts'
 import type { RunNeeds } from './run-needs.ts'
 
 export interface Check {
@@ -65,19 +66,14 @@ export function checkMemory({ name }: RunFile, needed: RunNeeds): Check {
     : failed('memory', found, 'end other programs, or join runs of smaller models')
 }
 
-/**
- * Whether what a worker keeps fits: for two epochs, every segment boundary of every round in bf16 with two moments and the
- * error feedback, to be served to auditors; and two checkpoints in fp32, which share what is frozen.
- */
-export function checkDisk(
-  host: NodeOffer,
-  { name, train, audit }: RunFile,
-  { parameterCount, movingCount }: RunNeeds,
-): Check {
-  const boundaries = 2 * train.roundsPerEpoch * (audit.segments + 2)
-  const needed = movingCount * (boundaries * 2 * 4 + 2 * 4) + (parameterCount - movingCount) * 4
-  const found = `${gigabytes(needed)} for two epochs of ${name}, ${gigabytes(host.diskBytes)} free`
-  return needed <= host.diskBytes
+/** Whether what a worker keeps of the run fits. */
+export function checkDisk(host: NodeOffer, file: RunFile, needs: RunNeeds): Check {
+  const { totalBytes, bytesPerFurtherWorker } = diskNeeds(file, needs)
+  const { min, max } = file.workers
+  const more =
+    max > min && bytesPerFurtherWorker > 0 ? ` (${gigabytes(bytesPerFurtherWorker)} for each one more)` : ''
+  const found = `${gigabytes(totalBytes)} for ${file.name} with ${min} worker${min === 1 ? '' : 's'}${more}, ${gigabytes(host.diskBytes)} free`
+  return totalBytes <= host.diskBytes
     ? passed('disk', found)
     : failed('disk', found, 'free some space, or name a folder on another disk with --home')
 }

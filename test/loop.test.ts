@@ -1,7 +1,11 @@
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
 import { parseEther } from 'viem'
 import { expect, test } from 'vitest'
 import { openStore } from '../checkpoints/store.ts'
-import { headFolder } from '../cli/home.ts'
+import { diskNeeds } from '../cli/disk-needs.ts'
+import { headFolder, workerFolder } from '../cli/home.ts'
+import { runNeeds } from '../cli/run-needs.ts'
 import { trainRound } from '../worker/train-round.ts'
 import { patient, startCluster } from './cluster.ts'
 import { expectSolvent, shareOf } from './pay.ts'
@@ -22,10 +26,10 @@ test('a run from its escrow to the last claim, with a worker that joins on the w
     await cluster.addWorker({ train }),
     await cluster.addWorker({ train }),
   ]
-  const run = await cluster.submit(
-    await tinyRunFile(cluster.home, { perEpoch, audit: { roundsPerEpoch: 2 } }),
-    1n,
-  )
+  // Of a size beside which programs and text are little on a worker's disk.
+  const model = { width: 64, heads: 2 }
+  const file = await tinyRunFile(cluster.home, { perEpoch, model, audit: { roundsPerEpoch: 2 } })
+  const run = await cluster.submit(file, 1n)
   await cluster.watch(run, 'round 0 to be over', ({ rounds }) => rounds.length === 1)
   const newcomer = await cluster.addWorker()
   await cluster.watch(run, 'the newcomer to have caught up', ({ workers }) =>
@@ -75,4 +79,21 @@ test('a run from its escrow to the last claim, with a worker that joins on the w
     expect(manifest).toMatchObject({ run, epoch, round, stateRoot, parent: written[epoch - 1] ?? null })
   }
   await reopened.close()
+
+  const { totalBytes } = diskNeeds(file, await runNeeds(file))
+  for (const name of ['worker-1', 'worker-2', 'worker-3']) {
+    const ratio = (await bytesIn(path.join(workerFolder(cluster.home, name), 'blocks'))) / totalBytes
+    expect(ratio, name).toBeGreaterThan(0.97)
+    expect(ratio, name).toBeLessThan(1.06)
+  }
 })
+
+/** Bytes of all files below a folder. */
+async function bytesIn(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true })
+  const files = entries.filter((entry) => entry.isFile())
+  const sizes = await Promise.all(
+    files.map(async ({ parentPath, name }) => stat(path.join(parentPath, name))),
+  )
+  return sizes.reduce((sum, { size }) => sum + size, 0)
+}

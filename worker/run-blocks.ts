@@ -1,5 +1,7 @@
+import type { Averaging } from '../aggregation/averaging.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import type { BlockStore, Network } from '../protocol/ports.ts'
+import type { TrainSection } from '../protocol/run-spec.ts'
 
 export interface RunBlocksDependencies {
   readonly network: Network
@@ -9,6 +11,15 @@ export interface RunBlocksDependencies {
 }
 
 const fetchTimeoutMs = 30_000
+
+/**
+ * Rounds beside the newest whose blocks a worker keeps: what audits of this epoch and the one before may ask for, while a round
+ * that is begun ahead is stored already.
+ */
+export const keptRounds = (
+  { roundsPerEpoch }: Pick<TrainSection, 'roundsPerEpoch'>,
+  { eager }: Pick<Averaging, 'eager'>,
+): number => 2 * roundsPerEpoch + (eager ? 1 : 0)
 
 /** A run's blocks on a worker: fetched once, and its own kept for as long as an auditor may ask for them. */
 export class RunBlocks {
