@@ -91,10 +91,11 @@ async function assigned(loopback: Loopback, error: MurmurError) {
   } as unknown as Assignment
   assign(work)
   const logged: string[] = []
+  let nowMs = 0
   const worker = new WorkerNode(
     { addresses: [head.addresses()[0]!], token: '', payout: null, agent: 'test' },
     {
-      ...{ network: node, clock: { now: () => Date.now() }, log: (code: string) => logged.push(code) },
+      ...{ network: node, clock: { now: () => nowMs }, log: (code: string) => logged.push(code) },
       engine: { engineClass: 'none' },
       store: { blocks: { get: async () => await Promise.reject(error) } },
     } as unknown as WorkerNodeDependencies,
@@ -103,6 +104,9 @@ async function assigned(loopback: Loopback, error: MurmurError) {
   return {
     ...{ beat, phases, errors, logged },
     assign: (does: boolean) => assign(does ? work : null),
+    pass: (ms: number) => {
+      nowMs += ms
+    },
     wake: async () => void (await head.request(node.self, new Uint8Array(), testSignal())),
     async [Symbol.asyncDispose]() {
       await worker.stop()
@@ -141,15 +145,23 @@ test.each<[string, ExitKind]>([
 test.each<[string, ExitKind]>([
   ['BLOCK_UNAVAILABLE', 'unreachable'],
   ['BLOCK_CORRUPTED', 'verification'],
-])('a run whose blocks do not come (%s) is tried again', async (code, exit) => {
+])('a run whose blocks do not come (%s) is tried again, after a pause', async (code, exit) => {
   await using loopback = createLoopback()
   await using worker = await assigned(loopback, cannot(code, exit))
+  const failures = () => worker.logged.filter((text) => text === code).length
   await worker.beat(1)
-  await vi.waitFor(() => expect(worker.logged).toContain(code))
+  await vi.waitFor(() => expect(failures()).toBe(1))
+  // The third is asked for after the answer to the second.
+  for (const count of [2, 3]) {
+    await worker.wake()
+    await worker.beat(count)
+  }
+  expect(failures()).toBe(1)
+  worker.pass(500)
   await worker.wake()
-  await worker.beat(2)
-  await vi.waitFor(() => expect(worker.logged.filter((text) => text === code)).toHaveLength(2))
-  expect(worker.phases).toEqual(['idle', 'idle'])
+  await worker.beat(4)
+  await vi.waitFor(() => expect(failures()).toBe(2))
+  expect(worker.phases).toEqual(['idle', 'idle', 'idle', 'idle'])
 })
 
 test('runs that are declined are remembered, the last 256 of them', () => {

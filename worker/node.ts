@@ -13,6 +13,7 @@ import type { Engine } from './engine/engine.ts'
 import { type HeadCache, HeadLink, isFinal, type Payout } from './head-link.ts'
 import { loadRunContext, type RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
+import { type FailedWarmUp, failedAgain, isTooSoon } from './warm-up-retry.ts'
 import { WorkerRun } from './worker-run.ts'
 
 export interface WorkerNodeOptions {
@@ -74,6 +75,7 @@ export class WorkerNode {
   /** By the run's id in its escrow. */
   readonly #claimers = new Map<Hash, EarningsClaimer>()
   #run: Entered | null = null
+  #failed: FailedWarmUp | null = null
   #peers: readonly WorkerId[] = []
   /** When peers were last dialled. */
   #dialled = new Map<WorkerId, number>()
@@ -131,7 +133,7 @@ export class WorkerNode {
         if (signal.aborted) break
         if (isFinal(error) || (!joinedOnce && clock.now() >= giveUpAtMs)) throw error
         const attempt = Math.max(0, failures++ - soonAttempts)
-        const pauseMs = backoffMs(attempt, randomBytes(4).readUInt32LE(), recall)
+        const pauseMs = backoffMs(attempt, draw(), recall)
         this.#log(joinedOnce ? 'HEAD_SILENT' : 'HEAD_UNREACHABLE', `${errorText(error)}; calling again`)
         joined = false
         await sleep(pauseMs, undefined, { signal }).catch(() => {})
@@ -235,8 +237,9 @@ export class WorkerNode {
     }
     if (this.#runsDone.has(assignment.run)) return
     if (this.#run !== null && this.#run.id !== assignment.run) await this.#leaveRun(this.#run.id)
-    if (this.#run === null) this.#enter(assignment)
-    else if (run !== null) run.offer(this.#link.head!, announcement)
+    if (this.#run === null) {
+      if (!isTooSoon(this.#failed, assignment.run, this.#dependencies.clock.now())) this.#enter(assignment)
+    } else if (run !== null) run.offer(this.#link.head!, announcement)
   }
 
   /** Connects to the other members, so that blocks go between workers and not through the head. */
@@ -313,6 +316,7 @@ export class WorkerNode {
       // Sent elsewhere, or stopped, while it warmed up.
       if (this.#run !== entered) return await run.close()
       this.#run = { ...entered, context, run }
+      this.#failed = null
       this.#lastError = ''
       // The head waits for it.
       this.#wake.abort()
@@ -321,9 +325,12 @@ export class WorkerNode {
     work().catch((error: unknown) => {
       if (this.#abort.signal.aborted || this.#run !== entered) return
       this.#log(isMurmurError(error) ? error.code : 'WARM_UP_FAILED', errorText(error))
-      // What fails otherwise is forgotten, so that the next heartbeat's assignment tries again.
       this.#run = null
-      if (!isPermanent(error)) return
+      if (!isPermanent(error)) {
+        // The assignment of a later heartbeat tries again.
+        this.#failed = failedAgain(this.#failed, id, clock.now(), draw())
+        return
+      }
       this.#lastError = errorText(error)
       this.#declined.add(id, this.#lastError)
       this.#run = { ...entered, declined: true }
@@ -381,6 +388,8 @@ export class WorkerNode {
     this.#dependencies.log(code, text)
   }
 }
+
+const draw = (): number => randomBytes(4).readUInt32LE()
 
 /** Whether the head hears of it with the heartbeats; the rest is for this worker's own log. */
 const isForHead = (code: string): boolean =>

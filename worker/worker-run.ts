@@ -1,10 +1,9 @@
 import { applyRound } from '../aggregation/apply-round.ts'
 import { trainingBase } from '../aggregation/averaging.ts'
 import type { ReplicaState } from '../aggregation/replica-state.ts'
-import { checkedShare, type RoundPart } from '../aggregation/shared-average.ts'
-import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
+import type { RoundPart } from '../aggregation/shared-average.ts'
+import type { Rebuilt } from '../checkpoints/rebuild.ts'
 import { roundUpdates } from '../checkpoints/round-updates.ts'
-import { startingWeights } from '../checkpoints/starting-weights.ts'
 import { contentId } from '../protocol/content-id.ts'
 import { errorText, isMurmurError, MurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, Hash, WorkerId } from '../protocol/ids.ts'
@@ -13,15 +12,16 @@ import { openManifest, readManifest } from '../protocol/manifest.ts'
 import { leaderIndex } from '../protocol/term.ts'
 import { decode, encode, type Gossip, type GossipBody, type RoundManifest } from '../protocol/wire.ts'
 import { type LocalShape, localShape } from '../verification/local-state.ts'
+import { AverageChecks } from './average-checks.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import { emptyHeld, type Held, heldAfter } from './local-states.ts'
+import { type RebuildRunDependencies, rebuildRun } from './rebuild-run.ts'
 import { initialWorkerState, type WorkerEffect, type WorkerEvent, type WorkerState } from './round/state.ts'
 import { outstanding, step } from './round/step.ts'
 import { RoundTrainer } from './round-trainer.ts'
-import { RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
+import { keptRounds, RunBlocks } from './run-blocks.ts'
 import type { RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
-import { isTrueAverage } from './true-average.ts'
 
 export interface WorkerRunOptions {
   readonly context: RunContext
@@ -31,23 +31,16 @@ export interface WorkerRunOptions {
   readonly topic: string
 }
 
-export interface WorkerRunDependencies extends RunBlocksDependencies {
+export interface WorkerRunDependencies extends RebuildRunDependencies {
   readonly session: TrainingSession
   /** 32 random bytes. */
   randomSalt(): Hash
   now(): number
   writeCheckpoint(state: ReplicaState, manifest: RoundManifest, parent: CidText | null): Promise<CidText>
-  readCheckpoint(cid: CidText, signal: AbortSignal): Promise<ReplicaState>
   log(code: string, text: string): void
   /** How a round is trained; the engine's own way, unless a test wants a worker that cheats. */
   readonly train?: typeof trainRound
 }
-
-/**
- * The head has every contribution that it admitted, and can serve it. That one cannot be had may be the line's fault; so many
- * times in a row it is the head's.
- */
-const mostUnchecked = 4
 
 /** One run on a worker: feeds the round state machine and performs its effects. */
 export class WorkerRun {
@@ -66,17 +59,21 @@ export class WorkerRun {
   #checkpoint: CidText | null
   readonly #trainer: RoundTrainer
   readonly #fetching = new Set<CidText>()
-  /** Averages in a row that were to be checked and could not be. */
-  #unchecked = 0
+  readonly #averages: AverageChecks
   #ended = Promise.withResolvers<string>()
 
   private constructor(options: WorkerRunOptions, dependencies: WorkerRunDependencies, start: Start) {
     this.#options = options
     this.#dependencies = dependencies
-    // What audits of this epoch and the one before may ask for, while a round that is begun ahead is stored already.
     const { spec, averaging } = options.context
-    this.#blocks = new RunBlocks(2 * spec.train.roundsPerEpoch + (averaging.eager ? 1 : 0), dependencies)
+    this.#blocks = new RunBlocks(keptRounds(spec.train, averaging), dependencies)
     this.#trainer = new RoundTrainer({ ...dependencies, context: options.context, blocks: this.#blocks })
+    this.#averages = new AverageChecks({
+      ...dependencies,
+      context: options.context,
+      fetch: (manifest, part) => this.#fetchPart(manifest, part),
+      refuse: (round, code) => void this.#dispatch({ kind: 'average-refused', round, code }),
+    })
     this.#replica = start.state
     this.#checkpoint = start.checkpoint
     this.#held = start.held
@@ -100,7 +97,7 @@ export class WorkerRun {
     signal: AbortSignal,
   ): Promise<WorkerRun> {
     const { model } = options.context
-    const rebuilt = await rebuildRun(newest, options.heads, options, dependencies, signal)
+    const rebuilt = await rebuildRun(newest, options.heads, options.context, dependencies, signal)
     const shape = localShape(model, options.context.averaging)
     const manifests = rebuilt.manifests.map(({ manifest }) => manifest)
     const self = dependencies.network.self
@@ -293,7 +290,7 @@ export class WorkerRun {
         this.#checkpoint = checkpoint ?? this.#checkpoint
         if (admitted) this.#held = await this.#heldSince(manifest)
         this.#pending = null
-        if (manifest.average !== null && this.#draws(manifest)) void this.#checkAverage(manifest)
+        void this.#averages.perhaps(manifest, this.#abort.signal)
       }
       this.#dispatch({ kind: 'applied', round, stateRoot: next.stateRoot, checkpoint })
     } catch (error) {
@@ -312,33 +309,6 @@ export class WorkerRun {
     return bytes
   }
 
-  /** Whether this worker checks a round's average. One that it could not check is made up for by the next. */
-  #draws({ entries }: RoundManifest): boolean {
-    const { spec } = this.#options.context
-    const share = checkedShare(Math.min(entries.length, spec.workers.max))
-    const drawn = Number.parseInt(this.#dependencies.randomSalt().slice(2, 10), 16) < share * 2 ** 32
-    return drawn || this.#unchecked > 0
-  }
-
-  async #checkAverage(manifest: RoundManifest): Promise<void> {
-    const { round } = manifest
-    const { log } = this.#dependencies
-    try {
-      const isTrue = await isTrueAverage(manifest, this.#options.context, (part) =>
-        this.#fetchPart(manifest, part),
-      )
-      this.#unchecked = 0
-      if (isTrue) log('AVERAGE_CHECKED', `round ${round}`)
-      else this.#dispatch({ kind: 'average-refused', round, code: 'AVERAGE_FALSE' })
-    } catch (error) {
-      if (this.#abort.signal.aborted) return
-      log('AVERAGE_UNCHECKED', errorText(error))
-      this.#unchecked++
-      if (this.#unchecked === mostUnchecked)
-        this.#dispatch({ kind: 'average-refused', round, code: 'AVERAGE_UNCHECKABLE' })
-    }
-  }
-
   /** After an admitted round: what it trained, or after a restart what this node has on its disk of it. */
   async #heldSince(manifest: RoundManifest): Promise<Held> {
     if (this.#pending?.round === manifest.round) return this.#pending
@@ -354,7 +324,7 @@ export class WorkerRun {
       const rebuilt = await rebuildRun(
         target,
         this.#state.heads,
-        this.#options,
+        this.#options.context,
         this.#dependencies,
         this.#abort.signal,
       )
@@ -395,40 +365,3 @@ export class WorkerRun {
 }
 
 type Start = Omit<Rebuilt, 'manifests' | 'starts'> & { readonly held: Held }
-
-const fetchTimeoutMs = 60_000
-
-/** Rebuilds θ of a run with what a worker has: its own blocks, and its peers'. */
-function rebuildRun(
-  newest: CidText | null,
-  heads: readonly WorkerId[],
-  { context }: WorkerRunOptions,
-  { blocks, network, peers, readCheckpoint }: WorkerRunDependencies,
-  signal: AbortSignal,
-): Promise<Rebuilt> {
-  const { run, spec, model, averaging } = context
-  const fetch = async (cid: CidText, maxBytes: number) => {
-    const own = await blocks.get(cid)
-    if (own !== undefined) return own
-    const timed = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
-    const bytes = await network.fetchBlock(peers(), cid, { signal: timed, maxBytes })
-    await blocks.put(cid, bytes)
-    return bytes
-  }
-  return rebuild(
-    newest,
-    {
-      run,
-      heads,
-      parameterCount: model.parameterCount,
-      averaging,
-      initialWeights: () => startingWeights(spec, model, fetch),
-    },
-    {
-      fetch,
-      keep: (cid, block) => blocks.put(cid, block),
-      readCheckpoint: (cid) => readCheckpoint(cid, signal),
-      verify: (...of) => network.verify(...of),
-    },
-  )
-}
