@@ -92,7 +92,7 @@ function picture(report: RunReport, width: number): string[] {
         bar,
         worker.lossNats === null ? '     ' : worker.lossNats.toFixed(3),
         `${Math.round(worker.tokensPerSecond)} ${report.task === 'language' ? 'tok' : 'rows'}/s`.padStart(11),
-        `busy ${Math.round(100 * worker.utilization)} %`.padStart(10),
+        `in steps ${Math.round(100 * worker.utilization)} %`.padStart(14),
         `↑${bytes(worker.bytesSent)} ↓${bytes(worker.bytesReceived)}`,
         worker.earned === '0' ? '' : `earned ${tokens(worker.earned)}`,
       ].join('  '),
