@@ -1,9 +1,9 @@
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { adapterFile, mergedFile } from './adapter-file.ts'
+import { assertAbsent } from './assert-absent.ts'
 import { writeDurably } from './durable-file.ts'
 import { type StateDictExtras, withStateDictKeys } from './state-dict.ts'
 import type { Store } from './store.ts'
@@ -36,11 +36,7 @@ export async function exportCheckpoint(
   const modelFile = join(folder, 'model.safetensors')
   const descriptionFile = join(folder, 'checkpoint.json')
   const factorsFile = join(folder, 'adapter.safetensors')
-  if (options.overwrite !== true) {
-    for (const file of [modelFile, factorsFile, descriptionFile]) {
-      if (await exists(file)) throw inTheWay(file)
-    }
-  }
+  if (options.overwrite !== true) await assertAbsent([modelFile, factorsFile, descriptionFile])
   const checkpoint = await store.readCheckpoint(cid, options.signal)
   const { manifest, state } = checkpoint
   const spec = await specOf(store, manifest.run)
@@ -82,19 +78,5 @@ function notMergeable(run: RunId): MurmurError {
   return new MurmurError('BLOCK_MISSING', {
     message: `the checkpoint has low-rank factors, and its run ${run}, which tells how they are scaled, is not here`,
     next: 'export it from the state folder of a node that took part in the run',
-  })
-}
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-
-function inTheWay(file: string): MurmurError {
-  return new MurmurError('EXPORT_EXISTS', {
-    message: `${file} is already there`,
-    next: 'choose another folder, or overwrite it with --force',
-    exit: 'usage',
   })
 }

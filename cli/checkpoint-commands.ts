@@ -1,5 +1,8 @@
 import { exportCheckpoint } from '../checkpoints/export.ts'
+import { exportAverage } from '../checkpoints/export-average.ts'
 import { parseCid } from '../protocol/content-id.ts'
+import type { ExportCommandOptions } from './checkpoint.ts'
+import { averageCount, averageText } from './checkpoint-average.ts'
 import { existingStore } from './existing-store.ts'
 import { exportHuggingFace } from './export-hugging-face.ts'
 
@@ -23,22 +26,30 @@ export async function listCommand(options: { home?: string; json?: boolean }): P
   }
 }
 
-export async function exportCommand(
-  cid: string,
-  options: { out: string; format: string; home?: string; force?: boolean },
-): Promise<void> {
+export async function exportCommand(cid: string, options: ExportCommandOptions): Promise<void> {
   const checkpoint = parseCid(cid)
+  const overwrite = options.force === true
+  const count = averageCount(options.average)
   if (options.format === 'hugging-face') {
-    const overwrite = options.force === true
-    const paths = await exportHuggingFace(checkpoint, options.out, { home: options.home, overwrite })
+    const paths = await exportHuggingFace(checkpoint, options.out, {
+      home: options.home,
+      overwrite,
+      average: count,
+    })
     process.stdout.write(`${paths.join('\n')}\n`)
     return
   }
   const store = await existingStore(options.home)
   try {
-    const { modelFile, adapterFile } = await exportCheckpoint(store, checkpoint, options.out, {
-      overwrite: options.force === true,
-    })
+    if (count !== null) {
+      const { averaged, modelFile } = await exportAverage(store, { cid: checkpoint, count }, options.out, {
+        overwrite,
+      })
+      process.stdout.write(`${modelFile}\n`)
+      process.stderr.write(`${averageText(averaged)}\n`)
+      return
+    }
+    const { modelFile, adapterFile } = await exportCheckpoint(store, checkpoint, options.out, { overwrite })
     process.stdout.write(`${modelFile}\n`)
     if (adapterFile !== null) process.stdout.write(`${adapterFile}\n`)
   } finally {

@@ -1,4 +1,13 @@
 import { type Command, Option } from 'commander'
+import { averageOption } from './checkpoint-average.ts'
+
+export interface ExportCommandOptions {
+  readonly out: string
+  readonly format: string
+  readonly average?: string
+  readonly home?: string
+  readonly force?: boolean
+}
 
 export function addCheckpoint(program: Command): void {
   const checkpoint = program.command('checkpoint').description('list and export checkpoints')
@@ -25,10 +34,14 @@ export function addCheckpoint(program: Command): void {
         .choices(['safetensors', 'hugging-face'])
         .default('safetensors'),
     )
+    .addOption(averageOption())
     .option('--force', 'overwrite files that are there')
     .option('--home <folder>', 'state folder of the cluster')
-    .addHelpText('after', '\nExample:\n  murmur checkpoint export bafy… --out model --format hugging-face')
-    .action(async (cid: string, options: { out: string; format: string; home?: string; force?: boolean }) => {
+    .addHelpText(
+      'after',
+      '\nExamples:\n  murmur checkpoint export bafy… --out model --format hugging-face\n  murmur checkpoint export bafy… --out model --average 3',
+    )
+    .action(async (cid: string, options: ExportCommandOptions) => {
       const { exportCommand } = await import('./checkpoint-commands.ts')
       await exportCommand(cid, options)
     })

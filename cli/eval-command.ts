@@ -11,6 +11,7 @@ import { recordsOf } from '../worker/data/shard-rows.ts'
 import { parseTokenizer } from '../worker/data/tokenizer.ts'
 import { ortCpuEngine } from '../worker/engine/ort-cpu.ts'
 import { fetchHeldOut } from '../worker/run-context.ts'
+import { averageCount, averagedFields, averageText } from './checkpoint-average.ts'
 import type { EvalCommandOptions } from './eval.ts'
 import { evaluationOf, evaluationText } from './evaluation.ts'
 import { type StoredModel, withModel } from './stored-model.ts'
@@ -18,8 +19,9 @@ import { wholeNumber } from './worker-count.ts'
 
 export async function evalCommand(name: string | undefined, options: EvalCommandOptions): Promise<void> {
   const most = wholeNumber(options.batches, '--batches', 1, 100_000)
-  await withModel(name, options.home, async (stored, signal) => {
-    const { cid, theta, spec, data, block } = stored
+  const average = averageCount(options.average)
+  const work = async (stored: StoredModel, signal: AbortSignal) => {
+    const { cid, averaged, theta, spec, data, block } = stored
     const model = readRunModel(await block(spec.programs.training))
     const shards = await shardsOf(options, stored)
     const context = model.inputs.shape[1]!
@@ -34,15 +36,17 @@ export async function evalCommand(name: string | undefined, options: EvalCommand
         data.format,
         measured.batches * model.tokensPerStep,
       )
+      const by = averaged.length === 0 ? '' : `, by ${averageText(averaged)}`
       process.stdout.write(
         options.json === true
-          ? `${JSON.stringify({ checkpoint: cid, ...evaluation })}\n`
-          : `${evaluationText(evaluation)} of ${options.data ?? 'the held-out part'}\n`,
+          ? `${JSON.stringify({ checkpoint: cid, ...averagedFields(averaged), ...evaluation })}\n`
+          : `${evaluationText(evaluation)} of ${options.data ?? 'the held-out part'}${by}\n`,
       )
     } finally {
       await session.close()
     }
-  })
+  }
+  await withModel(name, options.home, work, average)
 }
 
 /** The held-out part, or the user's own data in the form that the run was trained on. */

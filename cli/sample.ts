@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { averageOption } from './checkpoint-average.ts'
 
 export interface SampleCommandOptions {
   readonly prompt: string
@@ -6,6 +7,7 @@ export interface SampleCommandOptions {
   readonly temperature: string
   readonly topK: string
   readonly seed: string
+  readonly average?: string
   readonly home?: string
   readonly json?: boolean
 }
@@ -23,6 +25,7 @@ export function addSample(program: Command): void {
     .option('--temperature <number>', '0 takes the likeliest each time, 1 draws as the model says', '0.8')
     .option('--top-k <number>', 'draw from the so many likeliest', '40')
     .option('--seed <number>', 'another seed draws another text', '0')
+    .addOption(averageOption())
     .option('--home <folder>', 'state folder of the cluster')
     .option('--json', 'print one JSON document')
     .addHelpText('after', '\nExample:\n  murmur sample --prompt "Call me" --temperature 0.7')

@@ -1,7 +1,8 @@
+import { type AveragedCheckpoint, averageCheckpoints } from '../checkpoints/average.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { parseCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import { type CidText, cidText } from '../protocol/ids.ts'
+import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { type DataManifest, parseDataManifest } from '../worker/data/manifest.ts'
 import { existingStore } from './existing-store.ts'
@@ -9,6 +10,8 @@ import { interruptible } from './interruptible.ts'
 
 export interface StoredModel {
   readonly cid: CidText
+  /** What `theta` is the mean of, newest first; empty where it is the checkpoint’s own. */
+  readonly averaged: readonly AveragedCheckpoint[]
   readonly theta: Float32Array
   readonly spec: RunSpec
   readonly data: DataManifest
@@ -16,17 +19,21 @@ export interface StoredModel {
   block(cid: CidText): Promise<Uint8Array>
 }
 
-/** Opens the checkpoint that a user names, checked whole, with the run that it is of. */
+/**
+ * Opens the checkpoint that a user names, checked whole, with the run that it is of.
+ * @param average where not null, θ is the mean of so many checkpoints up to that one
+ */
 export async function withModel(
   name: string | undefined,
   home: string | undefined,
   work: (model: StoredModel, signal: AbortSignal) => Promise<void>,
+  average: number | null = null,
 ): Promise<void> {
   const store = await existingStore(home)
   try {
     await interruptible('run it again', async (signal) => {
       const cid = await checkpointOf(name, store)
-      const { manifest, state } = await store.readCheckpoint(cid, signal)
+      const { run, theta, averaged } = await weightsOf(store, cid, average, signal)
       const block = async (of: CidText) => {
         const bytes = await store.blocks.get(of)
         if (bytes !== undefined) return bytes
@@ -35,13 +42,27 @@ export async function withModel(
           next: 'use the state folder of a head that led the run',
         })
       }
-      const spec = decodeRunSpec(await block(cidText(manifest.run)))
+      const spec = decodeRunSpec(await block(cidText(run)))
       const data = parseDataManifest(await block(spec.data))
-      await work({ cid, theta: state.theta, spec, data, block }, signal)
+      await work({ cid, averaged, theta, spec, data, block }, signal)
     })
   } finally {
     await store.close()
   }
+}
+
+async function weightsOf(
+  store: Store,
+  cid: CidText,
+  average: number | null,
+  signal: AbortSignal,
+): Promise<Pick<StoredModel, 'theta' | 'averaged'> & { readonly run: RunId }> {
+  if (average === null) {
+    const { manifest, state } = await store.readCheckpoint(cid, signal)
+    return { run: manifest.run, theta: state.theta, averaged: [] }
+  }
+  const { averaged, theta } = await averageCheckpoints(store, cid, average, signal)
+  return { run: averaged[0]!.manifest.run, theta, averaged }
 }
 
 /** @throws MurmurError CHECKPOINT_NOT_FOUND */

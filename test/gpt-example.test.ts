@@ -43,7 +43,7 @@ test('a short run of it learns, is measured in bits a byte, and continues a text
   await using cluster = await startCluster({ paid: false })
   await cluster.addWorker()
   const smaller = ['model.layers=1', 'model.width=48', 'train.batch=8', 'train.learningRate=0.01']
-  const shorter = ['train.innerSteps=50', 'train.roundsPerEpoch=2', 'train.epochs=1', 'train.warmupSteps=10']
+  const shorter = ['train.innerSteps=50', 'train.roundsPerEpoch=1', 'train.epochs=2', 'train.warmupSteps=10']
   const report = await cluster.finished(await cluster.submit(await example(...smaller, ...shorter)))
   expect(report).toMatchObject({ phase: 'finished', tokensPerRound: 8 * 64 * 50 })
   expect(report.heldOutLossNats.before).toBeGreaterThan(5)
@@ -56,6 +56,11 @@ test('a short run of it learns, is measured in bits a byte, and continues a text
   expect(measured).toMatchObject({ task: 'language', tokens: 8 * 8 * 64 })
   expect(measured.bitsPerByte).toBeGreaterThan(2)
   expect(measured.bitsPerByte).toBeLessThan(2.8 / Math.LN2)
+  const both = JSON.parse(
+    await said(() => evalCommand('gpt-moby-dick', { batches: '8', average: '2', home, json: true })),
+  )
+  expect(both).toMatchObject({ averaged: report.checkpoints.map(({ cid }) => cid).reverse() })
+  expect(Math.abs(both.lossNats - measured.lossNats)).toBeLessThan(0.5)
   const drawing = { count: '100', temperature: '0.8', topK: '40', seed: '0' }
   const text = await said(() =>
     sampleCommand('gpt-moby-dick', { ...drawing, prompt: 'Call me ', home, json: true }),

@@ -1,8 +1,8 @@
-import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { GptDesign } from '../../program/presets/gpt-shape.ts'
 import { byteVocabulary } from '../../program/presets/gpt-shape.ts'
-import { invariant, MurmurError } from '../../protocol/errors.ts'
+import { invariant } from '../../protocol/errors.ts'
+import { assertAbsent } from '../assert-absent.ts'
 import { writeDurably } from '../durable-file.ts'
 import type { ParameterPlace } from '../parameter-file.ts'
 import { writeSafetensors } from '../safetensors.ts'
@@ -19,6 +19,8 @@ export interface HuggingFaceModel {
   readonly design: GptDesign
   /** `tokenizer.json`; null where tokens are bytes. */
   readonly tokenizer: Uint8Array | null
+  /** What `model.safetensors` says beside its format. */
+  readonly metadata?: readonly (readonly [string, string])[]
 }
 
 /**
@@ -28,7 +30,7 @@ export interface HuggingFaceModel {
  */
 export async function writeHuggingFaceFolder(
   folder: string,
-  { theta, table, design, tokenizer }: HuggingFaceModel,
+  { theta, table, design, tokenizer, metadata = [] }: HuggingFaceModel,
   options: { readonly overwrite?: boolean } = {},
 ): Promise<readonly string[]> {
   invariant(
@@ -39,13 +41,13 @@ export async function writeHuggingFaceFolder(
   const tensors = tensorsForHuggingFace(theta, table, design)
   const json = (value: unknown) => Buffer.from(`${JSON.stringify(value, null, 2)}\n`)
   const files = [
-    ['model.safetensors', writeSafetensors({ tensors, metadata: new Map([['format', 'pt']]) })],
+    ['model.safetensors', writeSafetensors({ tensors, metadata: new Map([['format', 'pt'], ...metadata]) })],
     ['tokenizer.json', tokenizer ?? json(byteTokenizer())],
     ['tokenizer_config.json', json(tokenizerConfig(design.context))],
     ['config.json', json(config)],
   ] as const
   const paths = files.map(([name]) => join(folder, name))
-  if (options.overwrite !== true) for (const path of paths) await assertAbsent(path)
+  if (options.overwrite !== true) await assertAbsent(paths)
   for (const [index, [, bytes]] of files.entries()) await writeDurably(paths[index]!, bytes)
   return paths
 }
@@ -66,17 +68,4 @@ export async function readHuggingFaceFolder(
   if (config === undefined) throw unfit('config.json is not JSON')
   checkConfig(config, design)
   return weightsFromHuggingFace(await folderTensors(folder), design, table)
-}
-
-async function assertAbsent(path: string): Promise<void> {
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (!there) return
-  throw new MurmurError('EXPORT_EXISTS', {
-    message: `${path} is already there`,
-    next: 'choose another folder, or overwrite it with --force',
-    exit: 'usage',
-  })
 }
