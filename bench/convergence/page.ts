@@ -38,11 +38,13 @@ cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closin
   and once with Muon.
 - **Bytes** are one worker's: a contribution up and those of the R − 1 others down, each sync, in the run's own formats. The
   ratio is to an f32 ring all-reduce at every step, 2 · 2 (R − 1)/R · 4N bytes a step, up and down. Where the head sends the average
-  ("average of" so many of 4,096 values), a contribution up, the average down, and (R − 1)/(4R) contributions, to check it.
+  ("average in steps of" so many root mean squares), a contribution up, the average down, and (R − 1)/(4R) contributions, to check it.
 - **H** is the number of inner steps between two syncs; "a to b" grows as a power over the run. **Sparse** is k of 4,096 values
   (SparseLoCo, arXiv 2508.15706), Rice-coded. Unless told otherwise the outer step is SGD with rate 1 and error feedback keeps
   everything (β 1). AdamW or Muon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo
   (arXiv 2505.23725).
+- **Last three** is the held-out loss of the mean of the last three θ, one a sync (of DDP, 25 steps apart), as \`murmur checkpoint export
+  --average 3\` makes it of checkpoints (arXiv 2209.14981), and its gap to the last θ of DDP with AdamW. It takes no bytes. Cells from before this was measured have none.
 - **One worker** makes as many steps as each of the R, and so sees 1/R of the tokens. On images it sees all digits.`
 
 const figureName = ({ task, steps, workers, seed }: Group): string =>
@@ -53,20 +55,21 @@ function section(group: Group): string {
   const model: ModelSpec = models[task]
   const isText = model.preset === 'gpt'
   const tokens = steps * workers * model.batch * (isText ? model.context : 1)
+  const hasMeans = cells.some(({ outcome }) => outcome.ofLastThree !== undefined)
   const perParameter = tokens / cells[0]!.outcome.parameterCount
   return [
     `## ${nameOf(task)}, ${steps} steps, R = ${workers}`,
     `${tokens.toLocaleString('en')} ${isText ? 'tokens' : 'images'} of all workers, ${number(perParameter)} a parameter; seed ${seed}. ${verdict(group)}`,
     `![Held-out loss over steps](convergence/${figureName(group)})`,
     [
-      `| cell | held-out nats |${isText ? '' : ' told right |'} gap to DDP AdamW | gap to DDP Muon | syncs | MB up | MB down | ratio |`,
-      `| --- | ---: |${isText ? '' : ' ---: |'} ---: | ---: | ---: | ---: | ---: | ---: |`,
-      ...cells.map((one) => row(one, references)),
+      `| cell | held-out nats |${isText ? '' : ' told right |'} gap to DDP AdamW | gap to DDP Muon |${hasMeans ? ' last three |' : ''} syncs | MB up | MB down | ratio |`,
+      `| --- | ---: |${isText ? '' : ' ---: |'} ---: | ---: |${hasMeans ? ' ---: |' : ''} ---: | ---: | ---: | ---: |`,
+      ...cells.map((one) => row(one, references, hasMeans)),
     ].join('\n'),
   ].join('\n\n')
 }
 
-function row(one: Finished, { adamw, muon }: Group['references']): string {
+function row(one: Finished, { adamw, muon }: Group['references'], hasMeans: boolean): string {
   const { up, down, ratio } = trafficOf(one)
   const alone = one.cell.workers === 1
   const columns = [
@@ -75,12 +78,20 @@ function row(one: Finished, { adamw, muon }: Group['references']): string {
     ...(one.outcome.accuracy === undefined ? [] : [`${(100 * one.outcome.accuracy).toFixed(1)} %`]),
     hasDiverged(one) ? '' : percent(gapPercent(one, adamw)),
     hasDiverged(one) ? '' : percent(gapPercent(one, muon)),
+    ...(hasMeans ? [ofLastThree(one, adamw)] : []),
     one.cell.sync === 'every-step' ? '' : `${one.outcome.rounds}`,
     alone ? '' : megabytes(up),
     alone ? '' : megabytes(down),
     alone ? '' : `${ratio < 10 ? ratio.toFixed(1) : Math.round(ratio).toLocaleString('en')}×`,
   ]
   return `| ${columns.join(' | ')} |`
+}
+
+function ofLastThree({ cell, outcome }: Finished, reference: Finished | null): string {
+  const { ofLastThree } = outcome
+  if (ofLastThree === undefined) return ''
+  const averaged = { cell, outcome: { ...outcome, lossNats: ofLastThree } }
+  return [ofLastThree.toFixed(4), percent(gapPercent(averaged, reference))].filter(Boolean).join(', ')
 }
 
 /** What the group says of the goal: at most 1 % of gap at 1,000 times fewer bytes. */

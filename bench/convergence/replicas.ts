@@ -25,6 +25,8 @@ export interface Flock {
   /** θ. */
   readonly theta: Float32Array
   readonly outerMomentum: Float32Array
+  /** θ as the last two looks at it found it, oldest first; one look a sync. */
+  readonly before: Float32Array[]
   readonly replicas: readonly Replica[]
   /**
    * Of one worker, all rounds: a contribution up and those of all others down; where the head sends the average, that down and
@@ -48,7 +50,7 @@ export const newFlock = (theta: Float32Array, workers: number, moments: number):
     step: 0,
     residual: zeros(),
   }))
-  return { theta, outerMomentum: zeros(), replicas, bytes: 0, upBytes: 0, rounds: 0 }
+  return { theta, outerMomentum: zeros(), before: [], replicas, bytes: 0, upBytes: 0, rounds: 0 }
 }
 
 /** Inner steps until the next sync: never a stub at the end. */
@@ -90,7 +92,7 @@ export function synchronize(flock: Flock, sync: Sync, starts: readonly Float32Ar
     return { update: compressor.decompress(bytes, to - from), tokens: 1 }
   })
   const everybodys = weightedMean.aggregate(updates, to - from, [])
-  const average = sync.averageTopK === undefined ? null : averaged(everybodys, sync.averageTopK)
+  const average = sync.averageStep === undefined ? null : averaged(everybodys, sync.averageStep)
   const mean = average?.mean ?? everybodys
   const one = sent / replicas.length
   flock.upBytes += one

@@ -46,24 +46,27 @@ interface Header {
   readonly rounds: number
   readonly count: number
   readonly moments: number
+  /** How many θ of before there are; absent where the file is from before there were any. */
+  readonly befores?: number
   readonly replicaSteps: readonly number[]
 }
 
-/** A line of JSON, then the vectors: θ, outer momentum, and of each replica its parameters, moments and residual. */
+/** A line of JSON, then the vectors: θ, outer momentum, θ of before, and of each replica its parameters, moments and residual. */
 export async function writeProgress(
   folder: string,
   cell: Cell,
   { step, curve, flock }: Progress,
 ): Promise<void> {
-  const { theta, outerMomentum, replicas, bytes, upBytes, rounds } = flock
+  const { theta, outerMomentum, before, replicas, bytes, upBytes, rounds } = flock
   const header: Header = {
     ...{ step, curve, bytes, upBytes, rounds },
     count: theta.length,
     moments: replicas[0]!.optimizer.length,
+    befores: before.length,
     replicaSteps: replicas.map((replica) => replica.step),
   }
   const vectors = replicas.flatMap(({ params, optimizer, residual }) => [params, ...optimizer, residual])
-  const parts = [theta, outerMomentum, ...vectors].map(floatBytes)
+  const parts = [theta, outerMomentum, ...before, ...vectors].map(floatBytes)
   await writeDurably(
     progressPath(folder, cell),
     Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), ...parts]),
@@ -75,7 +78,7 @@ export async function readProgress(folder: string, cell: Cell): Promise<Progress
   if (file === null) return null
   const line = file.indexOf('\n')
   const vectors = new Uint8Array(file.subarray(line + 1))
-  const { step, curve, bytes, upBytes, rounds, count, moments, replicaSteps } = JSON.parse(
+  const { step, curve, bytes, upBytes, rounds, count, moments, befores, replicaSteps } = JSON.parse(
     file.toString('utf8', 0, line),
   ) as Header
   let offset = 0
@@ -84,6 +87,7 @@ export async function readProgress(folder: string, cell: Cell): Promise<Progress
     return floatsOf(vectors.subarray(offset - count * 4, offset))
   }
   const [theta, outerMomentum] = [vector(), vector()]
+  const before = Array.from({ length: befores ?? 0 }, vector)
   const replicas = replicaSteps.map((own) => ({
     params: vector(),
     optimizer: Array.from({ length: moments }, vector),
@@ -91,7 +95,7 @@ export async function readProgress(folder: string, cell: Cell): Promise<Progress
     residual: vector(),
   }))
   const up = upBytes ?? bytes / replicas.length
-  return { step, curve, flock: { theta, outerMomentum, replicas, bytes, upBytes: up, rounds } }
+  return { step, curve, flock: { theta, outerMomentum, before, replicas, bytes, upBytes: up, rounds } }
 }
 
 async function readIfThere(path: string): Promise<Buffer | null> {

@@ -1,3 +1,4 @@
+import { meanOfVectors } from '../../checkpoints/mean-of-vectors.ts'
 import type { Cell } from './cell.ts'
 import { type Flock, newFlock, stepsToSync, synchronize } from './replicas.ts'
 import { openTrainer, type Trainer } from './trainer.ts'
@@ -17,6 +18,8 @@ export interface Outcome {
   readonly lossNats: number
   /** Share of held-out rows told right, of a classification. */
   readonly accuracy?: number
+  /** Of the mean of the last three θ, one a sync, or 25 steps apart where every step is one; absent: not measured. */
+  readonly ofLastThree?: number
   /** One worker's, up and down, all rounds. Nothing for synchronous data parallelism, whose ring is counted by rule. */
   readonly bytes: number
   /** What of these goes up; absent: one of R parts. */
@@ -41,7 +44,7 @@ const curvePoints = 20
 const curveBatches = 16
 const finalBatches = 96
 /** Synchronous data parallelism has no rounds: so many steps go between two looks at the clock. */
-const stepsTogether = 10
+const stepsTogether = 25
 
 /** A cell from `from`, or from its start, to its end; null when `onRound` stopped it. A pure function of the cell. */
 export async function trainCell(cell: Cell, { from, onRound }: TrainOptions): Promise<Outcome | null> {
@@ -52,6 +55,7 @@ export async function trainCell(cell: Cell, { from, onRound }: TrainOptions): Pr
   const curve = [...(from?.curve ?? [])]
   let step = from?.step ?? 0
   while (step < steps) {
+    if (step > 0) flock.before.splice(0, flock.before.length, ...flock.before.slice(-1), flock.theta.slice())
     step = await advance(trainer, cell, flock, step)
     const last = curve.at(-1)?.step ?? 0
     if (step === steps || step - last >= steps / curvePoints) {
@@ -61,16 +65,27 @@ export async function trainCell(cell: Cell, { from, onRound }: TrainOptions): Pr
     if (step < steps && !(await onRound({ step, flock, curve }))) return null
   }
   const { lossNats, accuracy } = await trainer.heldOut(flock.theta, finalBatches)
+  const lastThree = Number.isFinite(lossNats) ? await meanOfLast(flock) : flock.theta
+  const averaged = await trainer.heldOut(lastThree, finalBatches)
   return {
     parameterCount: flock.theta.length,
     curve,
     lossNats,
     ...(accuracy === null ? {} : { accuracy }),
+    ofLastThree: averaged.lossNats,
     bytes: flock.bytes,
     upBytes: flock.upBytes,
     rounds: flock.rounds,
   }
 }
+
+/** As `murmur checkpoint export --average 3` makes it. */
+const meanOfLast = ({ before, theta }: Flock): Promise<Float32Array> =>
+  meanOfVectors(
+    (async function* () {
+      yield* [...before, theta]
+    })(),
+  )
 
 /** To the next sync. */
 async function advance(trainer: Trainer, cell: Cell, flock: Flock, step: number): Promise<number> {

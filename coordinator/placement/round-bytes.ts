@@ -1,4 +1,5 @@
-import { averageCompressor, compressorOf } from '../../aggregation/compressor-of.ts'
+import { compressorOf } from '../../aggregation/compressor-of.ts'
+import { expectedBytes } from '../../aggregation/compressors/dead-zone.ts'
 import { fragmentOf } from '../../aggregation/fragments.ts'
 import { checkedShare } from '../../aggregation/shared-average.ts'
 import { contentId } from '../../protocol/content-id.ts'
@@ -12,11 +13,9 @@ import { traceLength } from '../../verification/trace.ts'
 export const contributionBytes = (averaging: AveragingSection, parameterCount: number): number =>
   compressorOf(averaging).maxBytes(fragmentOf(0, averaging.fragments, parameterCount).length)
 
-/** Bytes of a round's average, at most; null where workers fetch all contributions. */
-export const averageBytes = ({ averageTopK, fragments }: AveragingSection, parameterCount: number) =>
-  averageTopK === null
-    ? null
-    : averageCompressor(averageTopK).maxBytes(fragmentOf(0, fragments, parameterCount).length)
+/** Bytes of a round's average, about; null where workers fetch all contributions. */
+export const averageBytes = ({ averageStep, fragments }: AveragingSection, parameterCount: number) =>
+  averageStep === null ? null : expectedBytes(fragmentOf(0, fragments, parameterCount).length, averageStep)
 
 /** What a gossip message takes beside its data: author, sequence number, topic, signature (libp2p's StrictSign). */
 const gossipFrameBytes = 256
