@@ -1,6 +1,6 @@
 import type { Parameter } from '../program/parameter-table.ts'
 import { readRunModel } from '../program/run-model.ts'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText } from '../protocol/ids.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { type CheckpointManifest, decodeCheckpointManifest } from './manifest.ts'
@@ -58,7 +58,15 @@ export async function averageCheckpoints(
   const averaged = await lastCheckpoints(store, { cid, manifest: newest }, count)
   for (const one of averaged) assertTable(one, table)
   const oldestFirst = async function* () {
-    for (const one of averaged.toReversed()) yield (await store.readCheckpoint(one.cid, signal)).state.theta
+    for (let age = averaged.length - 1; age >= 0; age--) {
+      const { cid, manifest } = averaged[age]!
+      const checkpoint = await store.readCheckpoint(cid, signal).catch((error: unknown) => {
+        if (age === 0 || !isMurmurError(error, 'CHECKPOINT_NOT_FOUND')) throw error
+        const which = `that of epoch ${manifest.epoch + 1} (${cid}) is not all here`
+        throw tooFew(averaged.slice(0, age), count, which)
+      })
+      yield checkpoint.state.theta
+    }
   }
   return { averaged, theta: await meanOfVectors(oldestFirst()), table, spec }
 }

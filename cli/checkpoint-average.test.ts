@@ -8,7 +8,8 @@ import { openStore } from '../checkpoints/store.ts'
 import { floatTensor, writeOnnx } from '../program/import/fixtures/write-onnx.ts'
 import { elements } from '../program/operators/operator.ts'
 import { designOf } from '../program/presets/gpt-shape.ts'
-import { type CidText, cidText } from '../protocol/ids.ts'
+import { contentId } from '../protocol/content-id.ts'
+import { type CidText, cidText, runId } from '../protocol/ids.ts'
 import { parseRunFile } from '../protocol/run-spec.ts'
 import { tinyRunFile } from '../test/tiny-run.ts'
 import { exportCommand } from './checkpoint-commands.ts'
@@ -175,6 +176,38 @@ test.each([
   await expect(measured(written[4]!, average, homes[of])).rejects.toMatchObject(refused)
   await expect(sampled(written[4]!, average, true, homes[of])).rejects.toMatchObject(refused)
   await expect(readFile(path.join(home, 'refused', 'model.safetensors'))).rejects.toThrow('ENOENT')
+})
+
+test('a parent that is named here and whose files are not is as one that is missing', async () => {
+  const of = path.join(home, 'cut-off')
+  await inStore(of, prepared, async (write) => {
+    for (const epoch of [3, 4]) await write(thetas[epoch]!, epoch, written[epoch - 1]!)
+  })
+  const [whole, cutOff] = [await openStore(headFolder(homes.all)), await openStore(headFolder(of))]
+  await cutOff.blocks.put(written[2]!, (await whole.blocks.get(written[2]!))!)
+  await Promise.all([whole.close(), cutOff.close()])
+  await expect(measured(written[4]!, '3', of)).rejects.toMatchObject({
+    ...{ code: 'AVERAGE_TOO_FEW', next: 'give --average 2, or fewer' },
+    message: expect.stringMatching(/of epoch 3 \(baf\w+\) is not all here$/),
+  })
+})
+
+test('a checkpoint of a run that this version cannot read keeps nobody from those of others', async () => {
+  const of = path.join(home, 'foreign')
+  const { blocks, model, run, spec } = prepared
+  const unread = new TextEncoder().encode('of another version')
+  const another = runId(contentId(unread, 'dag-cbor'))
+  const store = await openStore(headFolder(of))
+  for (const [cid, bytes] of [...blocks, [cidText(another), unread] as const])
+    await store.blocks.put(cid, bytes)
+  const links = { program: spec.programs.training, data: spec.data, parent: null }
+  const state = { theta: thetas[0]!, vectors: [] }
+  const place = { ...links, run, round: 1, epoch: 0 }
+  const { manifestCid } = await store.writeCheckpoint(state, model.table, place)
+  await store.writeCheckpoint(state, model.table, { ...place, run: another, round: 15, epoch: 7 })
+  await store.close()
+  const text = await sampled(spec.name, undefined, true, of)
+  expect(JSON.parse(text)).toMatchObject({ checkpoint: manifestCid })
 })
 
 test('the first epoch alone has no mean', async () => {

@@ -1,7 +1,7 @@
 import { type AveragedCheckpoint, averageCheckpoints } from '../checkpoints/average.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { parseCid } from '../protocol/content-id.ts'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import { type CidText, cidText, type RunId } from '../protocol/ids.ts'
 import { decodeRunSpec, type RunSpec } from '../protocol/run-spec.ts'
 import { type DataManifest, parseDataManifest } from '../worker/data/manifest.ts'
@@ -65,13 +65,23 @@ async function weightsOf(
   return { run: averaged[0]!.manifest.run, theta, averaged }
 }
 
+/** Null of a run that another version of murmur made: it keeps nobody from the others. */
+function nameOf(spec: Uint8Array): string | null {
+  try {
+    return decodeRunSpec(spec).name
+  } catch (error) {
+    if (isMurmurError(error, 'RUN_SPEC_INVALID')) return null
+    throw error
+  }
+}
+
 /** @throws MurmurError CHECKPOINT_NOT_FOUND */
 async function checkpointOf(name: string | undefined, store: Store): Promise<CidText> {
   const checkpoints = await store.list()
   for (const { cid, manifest } of checkpoints) {
     if (name === undefined || name === cid || name === manifest.run) return cid
     const spec = await store.blocks.get(cidText(manifest.run))
-    if (spec !== undefined && decodeRunSpec(spec).name === name) return cid
+    if (spec !== undefined && nameOf(spec) === name) return cid
   }
   // A checkpoint that is here but not pinned is read by its CID.
   if (name !== undefined && /^baf[a-z2-7]+$/.test(name)) return parseCid(name)

@@ -40,6 +40,7 @@ export class AverageChecks {
     const { round } = manifest
     try {
       const isTrue = await isTrueAverage(manifest, context, (part) => fetch(manifest, part))
+      if (signal.aborted) return
       this.#unchecked = 0
       if (isTrue) log('AVERAGE_CHECKED', `round ${round}`)
       else refuse(round, 'AVERAGE_FALSE')

@@ -19,6 +19,8 @@ test('each failure in a row waits longer, up to half a minute, and no other run 
         expect(isTooSoon(failed, aRun, failed.retryAtMs - 1)).toBe(true)
         expect(isTooSoon(failed, aRun, failed.retryAtMs)).toBe(false)
         expect(isTooSoon(failed, another, atMs)).toBe(false)
+        // A clock that was set back by an hour.
+        expect(isTooSoon(failed, aRun, failed.retryAtMs - 3_600_000)).toBe(false)
       }
       expect(failedAgain(failed, another, atMs, draws[0]!)).toMatchObject({ run: another, failures: 1 })
     }),

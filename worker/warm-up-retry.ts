@@ -23,6 +23,6 @@ export function failedAgain(
   return { run, failures: failures + 1, retryAtMs: nowMs + backoffMs(failures, draw, bounds) }
 }
 
-/** Whether warming up for a run has to wait yet. */
+/** Whether warming up for a run has to wait yet: no longer than it ever does, even where the clock has been set back. */
 export const isTooSoon = (failed: FailedWarmUp | null, run: RunId, nowMs: number): boolean =>
-  failed?.run === run && nowMs < failed.retryAtMs
+  failed?.run === run && nowMs < failed.retryAtMs && failed.retryAtMs - nowMs <= bounds.maxMs
