@@ -59,14 +59,12 @@ export function averagingOf(
   },
   movingCount?: number,
 ): Averaging {
-  const { averageStep: step } = averaging
+  const { averageTopK: k } = averaging
   const rule = ruleOf(averaging)
   return {
     movingCount,
     compressor: compressorOf(averaging),
-    ...(step === null
-      ? { rule }
-      : { rule: weightedMean, shared: { rule, compressor: averageCompressor(step) } }),
+    ...(k === null ? { rule } : { rule: weightedMean, shared: { rule, compressor: averageCompressor(k) } }),
     outer: outerOf(averaging, train.roundsPerEpoch * train.epochs),
     fragments: averaging.fragments,
     eager: averaging.schedule === 'eager',
@@ -87,14 +85,14 @@ export function checkAveraging(
   { averaging, workers }: Pick<RunFile, 'averaging' | 'workers'>,
   { parameterCount, frozenCount, table }: AveragedModel,
 ): void {
-  const { fragments, compressor, averageStep } = averaging
+  const { fragments, compressor, averageTopK } = averaging
   const isCoarse = compressor === 'sparse-loco' || compressor === 'demo' || compressor === 'sign'
   // They move alike on every worker, and far: they would be most of what few values tell, make honest updates copies, and
   // by whole steps of their mean size variances would fall below zero.
-  if ((isCoarse || averageStep !== null) && table.some(({ role }) => role === 'statistic')) {
+  if ((isCoarse || averageTopK !== null) && table.some(({ role }) => role === 'statistic')) {
     const [what, next] = isCoarse
       ? [compressor, 'set averaging.compressor to int8, bf16 or int4']
-      : ['averaging.averageStep', 'leave averaging.averageStep out']
+      : ['averaging.averageTopK', 'leave averaging.averageTopK out']
     throw new MurmurError('AVERAGING_INVALID', {
       message: `the model has running statistics (BatchNorm), of which ${what} keeps too little`,
       next,

@@ -1,7 +1,6 @@
 import type { AveragingSection } from '../protocol/run-spec.ts'
 import type { Compressor } from './compressor.ts'
 import { int4, int8 } from './compressors/absmax.ts'
-import { deadZoneQuantizer } from './compressors/dead-zone.ts'
 import { demo } from './compressors/demo.ts'
 import { f32 } from './compressors/f32.ts'
 import { bf16, f16 } from './compressors/half-precision.ts'
@@ -9,8 +8,9 @@ import { sign } from './compressors/sign.ts'
 import { sparseLoCoRice } from './compressors/sparse-loco-rice.ts'
 import { maxChunkSize } from './contribution-format.ts'
 
-/** That of a round's average (aggregation/shared-average.ts). */
-export const averageCompressor = (step: number): Compressor => deadZoneQuantizer({ step, beta: 1 })
+/** That of a round's average (aggregation/shared-average.ts): `k` of each 4,096 values. */
+export const averageCompressor = (k: number): Compressor =>
+  sparseLoCoRice({ chunkSize: maxChunkSize, k, beta: 1 })
 
 /** The compressor of the contributions a run spec asks for. */
 export function compressorOf({

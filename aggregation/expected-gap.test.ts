@@ -115,13 +115,13 @@ test('of a run with frozen parameters, that all were trained where it was measur
 })
 
 test('averages that the head sends are compared with such', () => {
-  const averages = { ...question, averaging: averagingOf({ ...sent, averageStep: 0.8 }) }
-  const kept = (averageStep: number | null) => ({ ...cell, averageStep })
+  const averages = { ...question, averaging: averagingOf({ ...sent, averageTopK: 256 }) }
+  const kept = (averageTopK: number | null) => ({ ...cell, averageTopK })
   expect(expectedGap(averages, [cell])).toBeNull()
   expect(expectedGap(averages, [kept(null)])).toBeNull()
-  expect(expectedGap(averages, [kept(0.3)])).toBeNull()
-  expect(expectedGap(averages, [kept(0.7)])).not.toBeNull()
-  expect(expectedGap(question, [kept(0.8)])).toBeNull()
+  expect(expectedGap(averages, [kept(1024)])).toBeNull()
+  expect(expectedGap(averages, [kept(512)])).not.toBeNull()
+  expect(expectedGap(question, [kept(256)])).toBeNull()
 })
 
 test('what was measured is there: the default of a run, and images', () => {

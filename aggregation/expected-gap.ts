@@ -18,8 +18,8 @@ export interface MeasuredGap {
   readonly compressor: AveragingSection['compressor']
   /** Of sparse-loco; null for the others. */
   readonly topK: number | null
-  /** Where workers fetched a round's average: its quantization step. Null or left out: they fetched all contributions. */
-  readonly averageStep?: number | null
+  /** Where workers fetched a round's average: values kept of each 4,096 of it. Null or left out: they fetched all contributions. */
+  readonly averageTopK?: number | null
   /** Of values that share a scale; left out: 4,096 of signs, 128 of int8 and int4. */
   readonly blockSize?: number
   /** β. */
@@ -82,7 +82,7 @@ export interface GapQuestion {
 
 /** Factors within which a run and what was measured are comparable, either way. */
 const within = {
-  ...{ innerSteps: 2.5, steps: 4, workers: 2, topK: 2, averageStep: 2, parameterCount: 32 },
+  ...{ innerSteps: 2.5, steps: 4, workers: 2, topK: 2, averageTopK: 2, parameterCount: 32 },
 } as const
 const mostOuterDifference = 0.25
 
@@ -137,8 +137,8 @@ function differencesFrom(cell: MeasuredGap, { train, averaging }: GapQuestion): 
 const outerRateOf = ({ outerLearningRate }: AveragingSection): number => outerLearningRate ?? 1
 
 /** Whether workers fetch the average of a round. */
-const averages = ({ averageStep }: { readonly averageStep?: number | null }): boolean =>
-  typeof averageStep === 'number'
+const averages = ({ averageTopK }: { readonly averageTopK?: number | null }): boolean =>
+  typeof averageTopK === 'number'
 
 /** The sum of what differs, in doublings; null where the two are not comparable. */
 function distanceTo(cell: MeasuredGap, { averaging, train, ...question }: GapQuestion): number | null {
@@ -156,7 +156,7 @@ function distanceTo(cell: MeasuredGap, { averaging, train, ...question }: GapQue
     [question.steps / cell.steps, within.steps],
     [question.workers / cell.workers, within.workers],
     [averaging.topK / (cell.topK ?? averaging.topK), within.topK],
-    [(averaging.averageStep ?? 1) / (cell.averageStep ?? 1), within.averageStep],
+    [(averaging.averageTopK ?? 1) / (cell.averageTopK ?? 1), within.averageTopK],
     [question.parameterCount / cell.parameterCount, within.parameterCount],
   ] as const
   if (factors.some(([factor, most]) => factor > most || factor < 1 / most)) return null

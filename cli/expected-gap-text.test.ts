@@ -27,10 +27,10 @@ test('the gap is said with where it was measured', () => {
   )
 })
 
-test('of an average that workers fetched, how finely', () => {
-  const measured = { ...gap.measured, topK: 512, averageStep: 0.8 }
+test('of an average that workers fetched, how much of it', () => {
+  const measured = { ...gap.measured, topK: 512, averageTopK: 2048 }
   expect(expectedGapText({ ...gap, measured }, 4)).toContain(
-    '(adamw, sparse-loco of top 512, the average in steps of 0.8, 4 workers,',
+    '(adamw, sparse-loco of top 512, the average of top 2048, 4 workers,',
   )
 })
 

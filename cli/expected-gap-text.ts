@@ -21,9 +21,9 @@ export function expectedGapText(gap: ExpectedGap | null, workers: number): strin
 }
 
 /** What workers sent, and what of a round's average they fetched where it was the average. */
-function sentText({ compressor, topK, averageStep = null }: MeasuredGap): string {
+function sentText({ compressor, topK, averageTopK = null }: MeasuredGap): string {
   const sent = topK === null ? compressor : `${compressor} of top ${topK}`
-  return averageStep === null ? sent : `${sent}, the average in steps of ${averageStep}`
+  return averageTopK === null ? sent : `${sent}, the average of top ${averageTopK}`
 }
 
 function differenceText(difference: GapDifference): string {

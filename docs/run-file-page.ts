@@ -16,7 +16,6 @@ const keySchema = z.strictObject({
   minimum: z.number().optional(),
   maximum: z.number().optional(),
   exclusiveMinimum: z.number().optional(),
-  multipleOf: z.number().optional(),
   enum: z.array(z.string()).optional(),
   minItems: z.int().optional(),
   maxItems: z.int().optional(),
@@ -183,6 +182,5 @@ function bounds(key: Key): string {
   const type = key.type === 'integer' ? 'whole number' : 'number'
   const from =
     key.exclusiveMinimum === undefined ? `${key.minimum ?? '−∞'} to` : `above ${key.exclusiveMinimum}, to`
-  const grid = key.multipleOf === undefined ? '' : `, in steps of ${key.multipleOf}`
-  return `${type}, ${from} ${key.maximum ?? '∞'}${grid}`
+  return `${type}, ${from} ${key.maximum ?? '∞'}`
 }

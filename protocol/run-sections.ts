@@ -107,15 +107,11 @@ const averagingSection = z.strictObject({
     .describe('int8, int4, sign: values that share a scale; of int8 and int4 128'),
   transformSize: count(256).default(64).describe('demo: values of a cosine transform'),
   coefficients: count(256).default(2).describe('demo: coefficients kept of each transform'),
-  averageStep: z
-    .number()
-    .min(0.05)
-    .max(1.5)
-    .multipleOf(0.01)
+  averageTopK: count(4096)
     .nullable()
     .default(null)
     .describe(
-      'quantization step of a round’s average, in root mean squares, which the head makes and workers fetch; null: they fetch all contributions',
+      'values kept of each 4,096 of a round’s average, which the head makes and workers fetch; null: they fetch all contributions',
     ),
   errorFeedback: fraction
     .default(1)
@@ -290,9 +286,9 @@ export function contradictions({
   if (averaging.schedule === 'eager' && averaging.fragments > 1) {
     problems.push('averaging.fragments: 1 is all that averaging.schedule eager can do')
   }
-  if (averaging.averageStep !== null && averaging.rule === 'centered-clipping') {
+  if (averaging.averageTopK !== null && averaging.rule === 'centered-clipping') {
     problems.push(
-      'averaging.averageStep: centered-clipping carries a vector from round to round, which workers without the contributions cannot know',
+      'averaging.averageTopK: centered-clipping carries a vector from round to round, which workers without the contributions cannot know',
     )
   }
   if (averaging.coefficients > averaging.transformSize) {

@@ -133,17 +133,17 @@ function knownKeys([section, key]: readonly string[], value: unknown): string[] 
 
 /**
  * The canonical bytes of a run spec: dag-cbor, so that its programs and data are links. `train.compute` is left out while
- * it is `f32`, and `averaging.averageStep` while it is null: a spec from before there were these keys has the same bytes, and
+ * it is `f32`, and `averaging.averageTopK` while it is null: a spec from before there were these keys has the same bytes, and
  * so the same id.
  */
 export function encodeRunSpec(spec: RunSpec): Uint8Array {
   const { train, averaging, ...others } = z.encode(runSpecSchema, spec)
   const { compute, ...withoutCompute } = train
-  const { averageStep, ...withoutAverage } = averaging
+  const { averageTopK, ...withoutAverage } = averaging
   return dagCbor.encode({
     ...others,
     train: compute === 'f32' ? withoutCompute : train,
-    averaging: averageStep === null ? withoutAverage : averaging,
+    averaging: averageTopK === null ? withoutAverage : averaging,
   })
 }
 

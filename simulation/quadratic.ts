@@ -1,5 +1,4 @@
 import { type Averaging, initialState } from '../aggregation/averaging.ts'
-import { averageCompressor } from '../aggregation/compressor-of.ts'
 import { contribute, startOf } from '../aggregation/contribute.ts'
 import { nesterov } from '../aggregation/outer/nesterov.ts'
 import { outerSgd } from '../aggregation/outer/sgd.ts'
@@ -41,7 +40,7 @@ const averagings: readonly Averaging[] = [
 /** An average from the head, on every tenth seed: those that the corpus names keep the averaging that they were found with. */
 const sharing: Averaging = {
   ...averagings[0]!,
-  shared: { rule: weightedMean, compressor: averageCompressor(0.8) },
+  shared: { rule: weightedMean, compressor: sparseLoCo({ chunkSize: 32, k: 16, beta: 1 }) },
 }
 
 /**

@@ -9,7 +9,7 @@ vi.mock('../aggregation/shared-average.ts', async (original) => ({
   checkedShare: () => 1,
 }))
 
-const averaging = { averageStep: 0.8 }
+const averaging = { averageTopK: 1024 }
 
 test(
   'workers that fetch the average reach the head’s bytes, are audited like others, and find it true',

@@ -12,7 +12,7 @@ import type { RunContext } from './run-context.ts'
 import { isTrueAverage } from './true-average.ts'
 
 const parameterCount = 9_000
-const averaging = averagingOf(parseRunFile({ averaging: { averageStep: 0.8, rule: 'mean' } }, 'run.yaml'))
+const averaging = averagingOf(parseRunFile({ averaging: { averageTopK: 512, rule: 'mean' } }, 'run.yaml'))
 const context = { averaging, model: { parameterCount } } as Pick<RunContext, 'averaging' | 'model'>
 
 const contribution = (scale: number): Uint8Array => {

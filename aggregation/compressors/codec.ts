@@ -75,19 +75,14 @@ export function withErrorFeedback(codec: Codec, decay: number): Compressor {
 }
 
 /** e ← β e + Δ, each operation rounded to f32. False for what would poison every later round. */
-export function accumulate(
-  delta: Float32Array,
-  residual: Float32Array,
-  beta: number,
-  into: Float32Array,
-): boolean {
+function accumulate(delta: Float32Array, residual: Float32Array, beta: number, into: Float32Array): boolean {
   const kernels = kernelsFor(delta.length)
   return kernels === null
     ? accumulatePlainly(delta, residual, beta, into)
     : kernels.accumulate(delta, residual, beta, into, largestMagnitude)
 }
 
-export const diverged = (): MurmurError =>
+const diverged = (): MurmurError =>
   new MurmurError('UPDATE_NOT_FINITE', {
     message: 'the update of this round is not finite: training has diverged on this worker',
     next: 'lower the learning rate or the number of inner steps in the run spec, then start again',

@@ -6,7 +6,6 @@ import golden from '../fixtures/compressors.json' with { type: 'json' }
 import { floatBytes } from '../float-bytes.ts'
 import { toDense } from '../update.ts'
 import { int4, int8 } from './absmax.ts'
-import { deadZoneQuantizer } from './dead-zone.ts'
 import { demo } from './demo.ts'
 import { f32 } from './f32.ts'
 import { bf16, f16 } from './half-precision.ts'
@@ -17,7 +16,6 @@ import { sparseLoCoRice } from './sparse-loco-rice.ts'
 const byName: Record<string, (config: never) => Compressor> = {
   ...{ f32, bf16, f16, int8, int4, sign, demo },
   'sparse-loco-rice': sparseLoCoRice,
-  'dead-zone': deadZoneQuantizer,
 }
 const sha = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
@@ -55,7 +53,6 @@ const compressors: readonly Compressor[] = [
   ...[3, 8, 128].flatMap((blockSize) => [int8, int4, sign].map((make) => make({ blockSize, beta }))),
   ...[sparseLoCoRice({ chunkSize: 16, k: 3, beta }), sparseLoCoRice({ chunkSize: 4096, k: 40, beta })],
   ...[demo({ chunkSize: 8, k: 3, beta }), demo({ chunkSize: 5, k: 5, beta })],
-  ...[0.05, 0.8, 1.5].map((step) => deadZoneQuantizer({ step, beta })),
 ]
 const wide = fc.float({ noNaN: true, noDefaultInfinity: true, min: -(2 ** 90), max: 2 ** 90 })
 const usual = fc.integer({ min: -1000, max: 1000 }).map((value) => Math.fround(value / 300))
@@ -104,7 +101,7 @@ test.each(compressors)(
   },
 )
 
-test.each(compressors.filter(({ name }) => !['demo', 'sparse-loco-rice', 'dead-zone'].includes(name)))(
+test.each(compressors.filter(({ name }) => name !== 'demo' && name !== 'sparse-loco-rice'))(
   '$name: what was sent, compressed again, gives the same bytes and leaves nothing',
   (compressor) => {
     fc.assert(
@@ -135,7 +132,6 @@ test.each([sparseLoCoRice({ chunkSize: 16, k: 3, beta }), demo({ chunkSize: 8, k
 test.each([
   ...[f32(), bf16({ beta: 1 }), f16({ beta: 1 }), int8(), int4(), sign()],
   ...[sparseLoCoRice({ chunkSize: 16, k: 3, beta: 1 }), demo({ chunkSize: 8, k: 1, beta: 1 })],
-  deadZoneQuantizer({ step: 1.5, beta: 1 }),
 ])(
   '$name: what is pushed every round arrives in the end, however little of it a round sends',
   (compressor) => {

@@ -4,7 +4,6 @@ import { isMurmurError } from '../../protocol/errors.ts'
 import type { Compressor } from '../compressor.ts'
 import { toDense } from '../update.ts'
 import { int4, int8 } from './absmax.ts'
-import { deadZoneQuantizer } from './dead-zone.ts'
 import { demo } from './demo.ts'
 import { f32 } from './f32.ts'
 import { bf16, f16 } from './half-precision.ts'
@@ -17,7 +16,6 @@ const all = {
   ...{ int8: int8(blocks), int4: int4(blocks), sign: sign(blocks) },
   rice: sparseLoCoRice({ chunkSize: 8, k: 3, beta: 0.95 }),
   demo: demo({ chunkSize: 5, k: 3, beta: 0.9 }),
-  deadZone: deadZoneQuantizer({ step: 0.8, beta: 0.9 }),
 }
 const dense: readonly Compressor[] = [all.f32, all.bf16, all.f16, all.int8, all.int4, all.sign]
 const each: readonly Compressor[] = Object.values(all)
@@ -97,11 +95,6 @@ test.each<[string, Compressor, Damage]>([
   ['signs without a scale', all.sign, f32At(16, 0)],
   ['sign padding', all.sign, (bytes) => byteAt(20, bytes[20]! | 0x20)(bytes)],
   // The first chunk of 5: 3 indices of 3 bits at 16 and 17, coefficients at 18, 20, 22.
-  ['dead-zone scale NaN', all.deadZone, f32At(16, Number.NaN)],
-  ['dead-zone scale that is negative', all.deadZone, f32At(16, -1)],
-  ['dead-zone subnormal scale', all.deadZone, f32At(16, 2 ** -127)],
-  ['dead-zone scale that no update has', all.deadZone, f32At(16, 2 ** 113)],
-  ['dead-zone codes without a scale', all.deadZone, f32At(16, 0)],
   ['demo indices out of order', all.demo, u16At(16, 1 | (0 << 3) | (2 << 6))],
   ['demo duplicate index', all.demo, u16At(16, 1 | (1 << 3) | (2 << 6))],
   ['demo index outside of the chunk', all.demo, u16At(16, 1 | (2 << 3) | (5 << 6))],

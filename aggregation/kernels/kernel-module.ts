@@ -96,19 +96,6 @@ export interface KernelExports {
     indices: number,
     values: number,
   ): number
-  startCodes(state: number): void
-  encodeCodes(state: number, codes: number, n: number, out: number, end: number): number
-  endCodes(state: number, out: number): number
-  startDecoding(state: number, bytes: number): void
-  decodeCodes(
-    state: number,
-    bytes: number,
-    end: number,
-    isLast: boolean,
-    codes: number,
-    n: number,
-    largest: number,
-  ): number
 }
 
 /** Elements of one area: what at most passes through linear memory at a time. Three of them stay in a 2 MiB cache. */

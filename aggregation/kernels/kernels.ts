@@ -82,13 +82,6 @@ export interface Kernels {
   readChunks(records: Uint8Array, layout: ChunkLayout, parameterCount: number): SparseUpdate | null
   /** The same of one whose indices are Rice-coded. */
   readRiceChunks(records: Uint8Array, layout: ChunkLayout, parameterCount: number): SparseUpdate | null
-  /**
-   * Range-codes all codes to `into`, which has room for them, from `offset` on; gives the offset behind them. Null, with nothing of use done, where
-   * more bytes wait for a carry than pass at a time.
-   */
-  encodeCodes(codes: Int16Array, into: Uint8Array, offset: number): number | null
-  /** The inverse; null when they are cut short, or a magnitude is above `largest`. `codes` is then of no use. */
-  decodeCodes(bytes: Uint8Array, offset: number, codes: Int16Array, largest: number): number | null
 }
 
 export interface BlockLayout {

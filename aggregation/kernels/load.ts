@@ -1,6 +1,5 @@
 import { endianness } from 'node:os'
 import { blockwiseKernels } from './blockwise-kernels.ts'
-import { codeKernels } from './code-kernels.ts'
 import { KernelModules } from './kernel-modules.ts'
 import { type Kernels, useKernels } from './kernels.ts'
 import { rankKernels } from './rank-kernels.ts'
@@ -26,7 +25,6 @@ export function kernelsOf(compiled: WebAssembly.Module): Kernels {
     ...signProductKernels(modules),
     ...sparseLoCoKernels(modules),
     readRiceChunks: riceReader(modules),
-    ...codeKernels(modules),
     placesFor: (length, count) => placesIn(modules, length, count),
   }
 }

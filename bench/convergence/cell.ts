@@ -39,8 +39,8 @@ export interface Sync {
   /** H. */
   readonly innerSteps: Course
   readonly codec: CodecSpec
-  /** Where the head sends a round's average: its quantization step (aggregation/shared-average.ts). */
-  readonly averageStep?: number
+  /** Where the head sends a round's average: values kept of each 4,096 of it (aggregation/shared-average.ts). */
+  readonly averageTopK?: number
   /** SGD, or Nesterov when there is momentum. */
   readonly outer: { readonly learningRate: number; readonly momentum: number }
   /** How the last sync of all codes and steps, where it is another way: nothing mends what that one leaves out. */

@@ -24,13 +24,13 @@ export function describe({ inner, sync, workers }: Cell): string {
 
 /** Without the inner optimizer. */
 function averaging(sync: Sync): string {
-  const { when, innerSteps, codec: spec, averageStep, outer, last, residual, firstMoment } = sync
+  const { when, innerSteps, codec: spec, averageTopK, outer, last, residual, firstMoment } = sync
   const { learningRate, momentum } = outer
   const notes = [
     when === 'blocking' ? '' : when,
     `H ${course(innerSteps)}`,
     codec(spec),
-    averageStep === undefined ? '' : `average in steps of ${averageStep}`,
+    averageTopK === undefined ? '' : `average of ${averageTopK}`,
     momentum > 0 ? `Nesterov ${learningRate}/${momentum}` : learningRate === 1 ? '' : `outer ${learningRate}`,
     last === undefined ? '' : `last ${codec(last.codec)} outer ${last.learningRate}`,
     residual === 'held' ? '' : 'residual trained',

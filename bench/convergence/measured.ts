@@ -10,7 +10,7 @@ export function measuredGaps(finished: readonly Finished[]): MeasuredGap[] {
       const { sync, inner, workers, steps, seed } = cell
       const synchronous = references[inner.optimizer]
       if (sync === 'every-step' || synchronous === null || task === 'test') return []
-      const { codec, innerSteps, outer, last, residual, firstMoment, when, averageStep } = sync
+      const { codec, innerSteps, outer, last, residual, firstMoment, when, averageTopK } = sync
       const isPlain =
         last === undefined && residual === 'held' && firstMoment === 'kept' && outer.momentum === 0
       const topK = codec.kind === 'sparse' ? codec.k : null
@@ -25,7 +25,7 @@ export function measuredGaps(finished: readonly Finished[]): MeasuredGap[] {
           compressor: codec.kind === 'sparse' ? 'sparse-loco' : codec.kind,
           ...(codec.kind === 'sign' && codec.blockSize !== undefined && { blockSize: codec.blockSize }),
           ...(inner.finalLearningRate !== undefined && { finalLearningRate: inner.finalLearningRate }),
-          ...(averageStep !== undefined && { averageStep }),
+          ...(averageTopK !== undefined && { averageTopK }),
           ...{ topK, errorFeedback: codec.kind === 'f32' ? 1 : codec.beta },
           ...{ outerLearningRate: outer.learningRate, schedule: when, seed },
           ...{ heldOut: qualityOf(outcome), synchronous: qualityOf(synchronous.outcome) },

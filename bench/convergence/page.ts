@@ -38,7 +38,7 @@ cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closin
   and once with Muon.
 - **Bytes** are one worker's: a contribution up and those of the R − 1 others down, each sync, in the run's own formats. The
   ratio is to an f32 ring all-reduce at every step, 2 · 2 (R − 1)/R · 4N bytes a step, up and down. Where the head sends the average
-  ("average in steps of" so many root mean squares), a contribution up, the average down, and (R − 1)/(4R) contributions, to check it.
+  ("average of" so many of 4,096 values), a contribution up, the average down, and (R − 1)/(4R) contributions, to check it.
 - **H** is the number of inner steps between two syncs; "a to b" grows as a power over the run. **Sparse** is k of 4,096 values
   (SparseLoCo, arXiv 2508.15706), Rice-coded. Unless told otherwise the outer step is SGD with rate 1 and error feedback keeps
   everything (β 1). AdamW or Muon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo

@@ -144,12 +144,13 @@ const searched: readonly (readonly [floor: number, how: Sync])[] = [
 
 /**
  * A long outer step and a residual that fades: signs in small blocks, and few values. At R = 4 H 45 and 36, at R = 8 H 76 and 62
- * are 1,000 times fewer than the ring, and H 26 or 27 with the average from the head.
+ * are 1,000 times fewer than the ring, and H 28 or 29 with the average from the head.
  */
 const bestSyncs: readonly Sync[] = [
   ...[22, 45, 76].map((innerSteps) => signs(innerSteps, 0.7, 512, 1.6)),
   ...[18, 36, 62].map((innerSteps) => few(innerSteps, 512, 0.7, 2)),
-  ...[25, 26, 27].map((innerSteps) => ({ ...few(innerSteps, 512, 0.7, 2.2), averageStep: 0.8 })),
+  { ...few(28, 512, 0.7, 2.2), averageTopK: 2048 },
+  { ...few(29, 512, 0.7, 2.5), averageTopK: 2048 },
 ]
 
 /** The best of what was tried, at many bytes and at few. Signs at

@@ -92,7 +92,7 @@ export function synchronize(flock: Flock, sync: Sync, starts: readonly Float32Ar
     return { update: compressor.decompress(bytes, to - from), tokens: 1 }
   })
   const everybodys = weightedMean.aggregate(updates, to - from, [])
-  const average = sync.averageStep === undefined ? null : averaged(everybodys, sync.averageStep)
+  const average = sync.averageTopK === undefined ? null : averaged(everybodys, sync.averageTopK)
   const mean = average?.mean ?? everybodys
   const one = sent / replicas.length
   flock.upBytes += one

@@ -1,5 +1,4 @@
-import { compressorOf } from '../../aggregation/compressor-of.ts'
-import { expectedBytes } from '../../aggregation/compressors/dead-zone.ts'
+import { averageCompressor, compressorOf } from '../../aggregation/compressor-of.ts'
 import { fragmentOf } from '../../aggregation/fragments.ts'
 import { checkedShare } from '../../aggregation/shared-average.ts'
 import { contentId } from '../../protocol/content-id.ts'
@@ -13,9 +12,11 @@ import { traceLength } from '../../verification/trace.ts'
 export const contributionBytes = (averaging: AveragingSection, parameterCount: number): number =>
   compressorOf(averaging).maxBytes(fragmentOf(0, averaging.fragments, parameterCount).length)
 
-/** Bytes of a round's average, about; null where workers fetch all contributions. */
-export const averageBytes = ({ averageStep, fragments }: AveragingSection, parameterCount: number) =>
-  averageStep === null ? null : expectedBytes(fragmentOf(0, fragments, parameterCount).length, averageStep)
+/** Bytes of a round's average, at most; null where workers fetch all contributions. */
+export const averageBytes = ({ averageTopK, fragments }: AveragingSection, parameterCount: number) =>
+  averageTopK === null
+    ? null
+    : averageCompressor(averageTopK).maxBytes(fragmentOf(0, fragments, parameterCount).length)
 
 /** What a gossip message takes beside its data: author, sequence number, topic, signature (libp2p's StrictSign). */
 const gossipFrameBytes = 256

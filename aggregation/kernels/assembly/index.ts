@@ -1,6 +1,5 @@
 // What the kernels' module exports (aggregation/kernels/kernel-module.ts). AssemblyScript, not TypeScript.
 export { compressBlocks, readBlocks } from './absmax'
-export { decodeCodes, encodeCodes, endCodes, startCodes, startDecoding } from './adaptive-codes'
 export { packBf16, roundAndPackBf16, unpackBf16 } from './bf16'
 export { meanOfRanks } from './ranks'
 export { readRiceChunks } from './rice-reader'
