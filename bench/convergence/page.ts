@@ -44,7 +44,7 @@ cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closin
   everything (β 1). AdamW or Muon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo
   (arXiv 2505.23725).
 - **Last three** is the held-out loss of the mean of the last three θ, one a sync (of DDP, 25 steps apart), as \`murmur checkpoint export
-  --average 3\` makes it of checkpoints (arXiv 2209.14981), and its gap to the last θ of DDP with AdamW. It takes no bytes. Cells from before this was measured have none.
+  --average 3\` makes it of checkpoints (arXiv 2209.14981), and its gap to the same of DDP with AdamW. It takes no bytes. Cells from before this was measured have none.
 - **One worker** makes as many steps as each of the R, and so sees 1/R of the tokens. On images it sees all digits.`
 
 const figureName = ({ task, steps, workers, seed }: Group): string =>
@@ -87,11 +87,17 @@ function row(one: Finished, { adamw, muon }: Group['references'], hasMeans: bool
   return `| ${columns.join(' | ')} |`
 }
 
-function ofLastThree({ cell, outcome }: Finished, reference: Finished | null): string {
-  const { ofLastThree } = outcome
-  if (ofLastThree === undefined) return ''
-  const averaged = { cell, outcome: { ...outcome, lossNats: ofLastThree } }
-  return [ofLastThree.toFixed(4), percent(gapPercent(averaged, reference))].filter(Boolean).join(', ')
+function ofLastThree(one: Finished, reference: Finished | null): string {
+  const averaged = withLastThree(one)
+  if (averaged === null) return ''
+  const gap = percent(gapPercent(averaged, withLastThree(reference)))
+  return [averaged.outcome.lossNats.toFixed(4), gap].filter(Boolean).join(', ')
+}
+
+/** With the loss of the mean of its last three; null where that was not measured. */
+function withLastThree(one: Finished | null): Finished | null {
+  const lossNats = one?.outcome.ofLastThree
+  return one === null || lossNats === undefined ? null : { ...one, outcome: { ...one.outcome, lossNats } }
 }
 
 /** What the group says of the goal: at most 1 % of gap at 1,000 times fewer bytes. */
