@@ -8,8 +8,6 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
-    // docs/decisions/2026-11-23-test-processes-without-two-compilers.md
-    execArgv: ['--no-maglev', '--no-sparkplug'],
     // As worker/engine/no-telemetry.ts, for tests that use onnxruntime without an engine.
     env: { ORT_DISABLE_TELEMETRY: '1' },
   },

@@ -64,6 +64,17 @@ test('list is newest first, and writing or pinning twice lists once', async () =
   expect(second.fileCid).toBe(first.fileCid)
 })
 
+test('closing waits for what is being written', async () => {
+  const store = await openIn('a')
+  let isWritten = false
+  const writing = store.writeCheckpoint(large, table, links).then(() => {
+    isWritten = true
+  })
+  await store.close()
+  expect(isWritten).toBe(true)
+  await writing
+})
+
 test('pinned blocks stay, others can be deleted', async () => {
   const store = await openIn('a')
   const { fileCid, manifestCid } = await store.writeCheckpoint(large, table, links)

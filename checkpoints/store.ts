@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { withBitswap } from '@helia/bitswap'
 import { unixfs } from '@helia/unixfs'
 import * as dagCbor from '@ipld/dag-cbor'
@@ -84,6 +85,7 @@ export interface Store {
   pin(cid: CidText, signal?: AbortSignal): Promise<void>
   /** The pinned checkpoints, newest first. */
   list(): Promise<readonly PinnedCheckpoint[]>
+  /** Waits for what is being written, and for what follows from that at once. */
   close(): Promise<void>
 }
 
@@ -96,12 +98,21 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   const helia = await startHelia(blockstore, datastore, options.libp2p)
   const clock = options.clock ?? Date
   const files = unixfs(helia)
+  const writing = new Set<Promise<unknown>>()
+  const tracked = async <T>(work: Promise<T>): Promise<T> => {
+    writing.add(work)
+    try {
+      return await work
+    } finally {
+      writing.delete(work)
+    }
+  }
 
   const blocks: BlockStore = {
     get: (cid) => blockstore.read(CID.parse(cid)),
     has: (cid) => blockstore.has(CID.parse(cid)),
     put: async (cid, bytes) => {
-      await helia.blockstore.put(CID.parse(cid), bytes)
+      await tracked(Promise.resolve(helia.blockstore.put(CID.parse(cid), bytes)))
     },
     delete: async (cid) => {
       await helia.blockstore.delete(CID.parse(cid))
@@ -115,7 +126,7 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
   }
 
   const pin = async (cid: CidText, manifest: CheckpointManifest, signal?: AbortSignal): Promise<void> =>
-    pinCheckpoint(helia.pins, cid, manifest, { nowMs: clock.now(), leavesOf }, signal)
+    tracked(pinCheckpoint(helia.pins, cid, manifest, { nowMs: clock.now(), leavesOf }, signal))
 
   /** A file of a checkpoint that is here, of exactly this length. */
   const readFile = async (
@@ -171,7 +182,8 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
       const frozenBytes = 4 * (length - movingCountOf(table, length))
       const add = async (content: Uint8Array) => {
         const parts = splitAtFrozen(content, frozenBytes)
-        return (await files.addByteStream(parts, parameterFileOptions)).toString() as CidText
+        const added = await tracked(files.addByteStream(parts, parameterFileOptions))
+        return added.toString() as CidText
       }
       const file = writeParameterFile(state.theta, table)
       const fileCid = await add(file)
@@ -202,6 +214,10 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     pin: async (cid, signal) => pin(cid, await readManifest(cid), signal),
     list: () => pinnedCheckpoints(helia.pins, readManifest),
     close: async () => {
+      while (writing.size > 0) {
+        await Promise.allSettled(writing)
+        await nextTurn()
+      }
       await helia.stop()
       await blockstore.close()
       await datastore.close()
