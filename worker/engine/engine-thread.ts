@@ -61,6 +61,8 @@ async function answer({ id, method, args }: EngineCall): Promise<void> {
     port!.postMessage({ id, error: describe(error) } satisfies EngineAnswer)
   } finally {
     aborts.delete(id)
+    // Nothing else keeps this thread: it ends.
+    if (method === 'close') port!.close()
   }
 }
 

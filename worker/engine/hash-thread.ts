@@ -15,7 +15,9 @@ export interface HashAnswer extends Pick<HashRequest, 'vectors'> {
 
 const port = parentPort
 invariant(port !== null, 'this file runs as a thread')
-port.on('message', ({ step, vectors }: HashRequest) => {
+port.on('message', (request: HashRequest | null) => {
+  if (request === null) return port.close()
+  const { step, vectors } = request
   const answer: HashAnswer = { hash: boundaryHash(step, vectors), vectors }
   port.postMessage(
     answer,

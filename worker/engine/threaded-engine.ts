@@ -1,4 +1,5 @@
 import './no-telemetry.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { DecodingPrograms } from '../../program/decoding-programs.ts'
 import { isMurmurError, MurmurError, type MurmurErrorOptions } from '../../protocol/errors.ts'
@@ -39,6 +40,9 @@ export type ThreadProgram =
 /** Of a state whose vectors have a buffer of their own each: what crosses to the other side without being copied. */
 export const buffersOf = ({ params, optimizer }: TrainState): ArrayBuffer[] =>
   [params, ...optimizer].map(({ buffer }) => buffer as ArrayBuffer)
+
+/** A thread whose session is closed ends by itself; one that has not after so long is ended. */
+const longestEndMs = 2_000
 
 /** The code by which the thread says that it did not take an aborted step. */
 export const stepAborted = 'STEP_ABORTED'
@@ -125,8 +129,10 @@ async function openThread<T extends object>(data: EngineThreadData) {
     else caller.reject(new MurmurError(answer.error.code, answer.error))
   })
   worker.on('error', failAll)
+  const ended = Promise.withResolvers<void>()
   worker.on('exit', () => {
     gone = true
+    ended.resolve()
     failAll(closed())
   })
   const send = (call: EngineCall, given: readonly ArrayBuffer[] = []) => worker.postMessage(call, given)
@@ -174,6 +180,8 @@ async function openThread<T extends object>(data: EngineThreadData) {
       const { answer } = ask('close', [])
       gone = true
       await answer.catch(() => {})
+      worker.ref()
+      await Promise.race([ended.promise, sleep(longestEndMs, undefined, { ref: false })])
       await worker.terminate()
     },
   }

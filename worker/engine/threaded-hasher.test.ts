@@ -16,7 +16,6 @@ class SlowThread extends EventEmitter {
     const { step, vectors: given } = this.asked.shift()!
     this.emit('message', { hash: boundaryHash(step, given), vectors: given })
   }
-  terminate = async () => {}
 }
 
 test('the hash is of the values at the call, on the thread and, while that is at one, here', async () => {

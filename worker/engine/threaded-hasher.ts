@@ -6,10 +6,10 @@ import { type Hasher, hasherHere } from './hasher.ts'
 
 /** The part of a thread that is used here. */
 export interface HashThread {
-  postMessage(request: HashRequest, given: readonly ArrayBuffer[]): void
+  /** Null: there is nothing more, and the thread ends. */
+  postMessage(request: HashRequest | null, given?: readonly ArrayBuffer[]): void
   on(event: 'message', listener: (answer: HashAnswer) => void): unknown
   on(event: 'error' | 'messageerror' | 'exit', listener: (cause: unknown) => void): unknown
-  terminate(): Promise<unknown>
 }
 
 const startThread = (): HashThread => new Worker(new URL('./hash-thread.ts', import.meta.url))
@@ -61,7 +61,7 @@ export function threadedHasher(start = startThread, mostBytes = mostHashedApart)
     },
     close: async () => {
       await away?.promise.catch(() => {})
-      await thread?.terminate()
+      if (!isGone) thread?.postMessage(null)
     },
   }
 }
