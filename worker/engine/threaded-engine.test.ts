@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { Worker } from 'node:worker_threads'
+import { expect, test, vi } from 'vitest'
 import { initialWeights } from '../../program/initial-weights.ts'
 import { buildTrainingProgram } from '../../program/training-program.ts'
 import { boundaryHash } from '../../verification/trace.ts'
@@ -24,6 +25,24 @@ test('a thread gives the same class and the same bits as the engine itself', asy
     await session.close()
   }
   expect(states[1]).toEqual(states[0])
+})
+
+test('threads end by themselves once their session is closed, that of the digests too', async () => {
+  const ended = -1
+  const terminated: number[] = []
+  const terminate = vi.spyOn(Worker.prototype, 'terminate').mockImplementation(async function (this: Worker) {
+    terminated.push(this.threadId)
+    return 0
+  })
+  try {
+    const session = await threadedEngine('ort-cpu').loadTraining(programs.training)
+    await session.writeState(start())
+    await session.digest()
+    await session.close()
+  } finally {
+    terminate.mockRestore()
+  }
+  expect(terminated).toEqual([ended])
 })
 
 test('errors keep their code across the thread, and a closed session refuses', async () => {
