@@ -1,18 +1,20 @@
 /**
  * Convergence of low-communication training, measured against synchronous data parallelism on the same tokens. Trains the
- * cells of bench/convergence/plan.ts in this process, one after the other, and writes docs/convergence.md and what `murmur plan`
- * knows of them (aggregation/measured-gaps.json) from all that are through. It may be stopped at any time and goes on where it was.
+ * cells of bench/convergence/plan.ts that have no outcome yet in this process, one after the other, adds what is through to
+ * bench/convergence/results.jsonl, and from that writes docs/convergence.md and what `murmur plan` knows of them
+ * (aggregation/measured-gaps.json). It may be stopped at any time and goes on where it was. A cell is trained again once its line
+ * is deleted there.
  * Usage: node bench/convergence.ts [--tasks gpt,mini] [--workers 4,8] [--steps 200] [--only words,that a cell's name has]
  *        [--budget-minutes 60] [--out folder] [--list] [--page-only]
  */
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import type { Cell } from './convergence/cell.ts'
+import { type Cell, keyOf } from './convergence/cell.ts'
 import { describe } from './convergence/describe.ts'
-import { measuredGaps } from './convergence/measured.ts'
-import { pageOf } from './convergence/page.ts'
+import { filesOf } from './convergence/page.ts'
 import { plan } from './convergence/plan.ts'
+import { decodeResults, encodeResults, merged, readResults, resultsPath } from './convergence/results.ts'
 import {
   defaultFolder,
   readAllFinished,
@@ -58,8 +60,9 @@ else {
 }
 
 async function trainAll(): Promise<void> {
+  const known = new Set((await readResults()).map(({ cell }) => keyOf(cell)))
   for (const cell of wanted) {
-    if ((await readFinished(folder, cell)) !== null) continue
+    if (known.has(keyOf(cell)) || (await readFinished(folder, cell)) !== null) continue
     if (performance.now() >= end) return
     let saved = performance.now()
     const outcome = await trainCell(cell, {
@@ -80,15 +83,11 @@ async function trainAll(): Promise<void> {
 }
 
 async function writePage(): Promise<void> {
-  const finished = await readAllFinished(folder)
-  const { markdown, figures } = pageOf(finished)
-  const root = join(import.meta.dirname, '..')
-  const gaps = `${JSON.stringify(measuredGaps(finished), null, 2)}\n`
-  await writeFile(join(root, 'aggregation', 'measured-gaps.json'), gaps)
-  const docs = join(root, 'docs')
-  await mkdir(join(docs, 'convergence'), { recursive: true })
-  await writeFile(join(docs, 'convergence.md'), markdown)
-  for (const [name, svg] of figures) await writeFile(join(docs, 'convergence', name), svg)
+  const results = encodeResults(merged(await readResults(), await readAllFinished(folder)))
+  await writeFile(resultsPath, results)
+  for (const [path, text] of filesOf(decodeResults(results))) {
+    await writeFile(join(import.meta.dirname, '..', path), text)
+  }
 }
 
 function nameOf(cell: Cell): string {

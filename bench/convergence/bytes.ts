@@ -1,4 +1,4 @@
-import type { Finished } from './store.ts'
+import type { Finished } from './finished.ts'
 
 /** A ring all-reduce of f32 gradients at every step: 2 (R−1)/R · 4N bytes up, as many down (Patarasuk & Yuan 2009). */
 function ringBytes(workers: number, parameterCount: number, steps: number): number {

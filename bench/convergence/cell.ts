@@ -67,7 +67,8 @@ export type CodecSpec =
 export const keyOf = (cell: Cell): string =>
   createHash('sha256').update(canonical(cell)).digest('hex').slice(0, 20)
 
-function canonical(value: unknown): string {
+/** JSON without what is undefined, keys in order. Cells have no arrays. */
+export function canonical(value: unknown): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
   const entries = Object.entries(value).filter(([, inner]) => inner !== undefined)
   const sorted = entries.sort(([a], [b]) => (a < b ? -1 : 1))

@@ -1,24 +1,19 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { trafficOf } from './bytes.ts'
 import { along, type Cell, keyOf, type Sync } from './cell.ts'
 import { describe as nameOf } from './describe.ts'
+import type { Finished } from './finished.ts'
 import { bestBeyond, frontierOf } from './frontier.ts'
 import { groupsOf } from './groups.ts'
 import { measuredGaps } from './measured.ts'
-import { pageOf } from './page.ts'
+import { filesOf, pageOf } from './page.ts'
 import { plan } from './plan.ts'
 import { newFlock, stepsToSync, synchronize } from './replicas.ts'
-import {
-  type Finished,
-  readAllFinished,
-  readFinished,
-  readProgress,
-  writeFinished,
-  writeProgress,
-} from './store.ts'
+import { readResults } from './results.ts'
+import { readAllFinished, readFinished, readProgress, writeFinished, writeProgress } from './store.ts'
 import { dataOf } from './tasks.ts'
 import { trainCell } from './train-cell.ts'
 
@@ -181,4 +176,12 @@ test('every cell of the plan is there once, under a name of its own in its group
   expect(new Set(cells.map(keyOf)).size).toBe(cells.length)
   const names = cells.map((one) => [one.task, one.steps, one.workers, one.seed, nameOf(one)].join())
   expect(new Set(names).size).toBe(cells.length)
+})
+
+test('the page, its figures and measured-gaps.json are what results.jsonl says: `npm run bench:convergence -- --page-only` writes them again', async () => {
+  const root = new URL('../../', import.meta.url)
+  const files = filesOf(await readResults())
+  for (const [path, text] of files) expect(await readFile(new URL(path, root), 'utf8')).toBe(text)
+  const figures = (await readdir(new URL('docs/convergence', root))).map((name) => `docs/convergence/${name}`)
+  expect(figures.filter((path) => !files.has(path))).toEqual([])
 })

@@ -1,5 +1,5 @@
 import { describe } from './describe.ts'
-import type { Finished } from './store.ts'
+import type { Finished } from './finished.ts'
 
 const [width, height] = [920, 420]
 const frame = { left: 56, right: 390, top: 16, bottom: 40 }

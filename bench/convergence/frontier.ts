@@ -1,5 +1,5 @@
 import { trafficOf } from './bytes.ts'
-import type { Finished } from './store.ts'
+import type { Finished } from './finished.ts'
 
 /** The cells that no other beats in both loss and bytes, fewest bytes first. */
 export function frontierOf(cells: readonly Finished[]): Finished[] {
@@ -14,11 +14,7 @@ export function frontierOf(cells: readonly Finished[]): Finished[] {
   })
 }
 
-/** Of the cells with at least `ratio` times fewer bytes than the ring, the one with the least loss. */
+/** Of a group's cells with at least `ratio` times fewer bytes than the ring, the one with the least loss: the last of the frontier. */
 export function bestBeyond(cells: readonly Finished[], ratio: number): Finished | null {
-  const beyond = cells.filter((one) => one.cell.sync !== 'every-step' && trafficOf(one).ratio >= ratio)
-  return beyond.reduce<Finished | null>(
-    (best, one) => (best === null || one.outcome.lossNats < best.outcome.lossNats ? one : best),
-    null,
-  )
+  return frontierOf(cells).findLast((one) => trafficOf(one).ratio >= ratio) ?? null
 }

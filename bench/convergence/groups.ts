@@ -1,5 +1,5 @@
 import type { Cell } from './cell.ts'
-import type { Finished } from './store.ts'
+import type { Finished } from './finished.ts'
 
 /** Cells that may be compared: one model, equal tokens, equal seed. */
 export interface Group {

@@ -1,7 +1,7 @@
 import type { MeasuredGap, Quality } from '../../aggregation/expected-gap.ts'
+import type { Finished } from './finished.ts'
 import { groupsOf } from './groups.ts'
 import { nameOf } from './names.ts'
-import type { Finished } from './store.ts'
 
 /** What `murmur plan` knows of: cells of a constant H and codec, with synchronous training on the same batches beside them. */
 export function measuredGaps(finished: readonly Finished[]): MeasuredGap[] {
@@ -10,6 +10,7 @@ export function measuredGaps(finished: readonly Finished[]): MeasuredGap[] {
       const { sync, inner, workers, steps, seed } = cell
       const synchronous = references[inner.optimizer]
       if (sync === 'every-step' || synchronous === null || task === 'test') return []
+      if (!Number.isFinite(outcome.lossNats)) return []
       const { codec, innerSteps, outer, last, residual, firstMoment, when, averageTopK } = sync
       const isPlain =
         last === undefined && residual === 'held' && firstMoment === 'kept' && outer.momentum === 0

@@ -2,10 +2,11 @@ import type { ModelSpec } from '../../program/model-spec.ts'
 import { trafficOf } from './bytes.ts'
 import { curvesSvg } from './curves-svg.ts'
 import { describe } from './describe.ts'
+import type { Finished } from './finished.ts'
 import { bestBeyond, frontierOf } from './frontier.ts'
 import { type Group, gapPercent, groupsOf } from './groups.ts'
+import { measuredGaps } from './measured.ts'
 import { nameOf } from './names.ts'
-import type { Finished } from './store.ts'
 import { models } from './tasks.ts'
 
 export interface Page {
@@ -17,6 +18,16 @@ export interface Page {
 const mostCurves = 8
 /** Guessing bytes evenly costs 5.5 nats. */
 const divergedNats = 6
+
+/** All that is written from results: path from the root of the repository → text. */
+export function filesOf(finished: readonly Finished[]): Map<string, string> {
+  const { markdown, figures } = pageOf(finished)
+  return new Map([
+    ['docs/convergence.md', markdown],
+    ...[...figures].map(([name, svg]): [string, string] => [`docs/convergence/${name}`, svg]),
+    ['aggregation/measured-gaps.json', `${JSON.stringify(measuredGaps(finished), null, 2)}\n`],
+  ])
+}
 
 /** The page of all cells that are there. */
 export function pageOf(finished: readonly Finished[]): Page {
@@ -78,7 +89,7 @@ function row(one: Finished, { adamw, muon }: Group['references'], hasMeans: bool
     ...(one.outcome.accuracy === undefined ? [] : [`${(100 * one.outcome.accuracy).toFixed(1)} %`]),
     hasDiverged(one) ? '' : percent(gapPercent(one, adamw)),
     hasDiverged(one) ? '' : percent(gapPercent(one, muon)),
-    ...(hasMeans ? [ofLastThree(one, adamw)] : []),
+    ...(hasMeans ? [hasDiverged(one) ? '' : ofLastThree(one, adamw)] : []),
     one.cell.sync === 'every-step' ? '' : `${one.outcome.rounds}`,
     alone ? '' : megabytes(up),
     alone ? '' : megabytes(down),
@@ -112,13 +123,13 @@ function verdict({ cells, references }: Group): string {
   return `Best at 1,000 times fewer bytes or more: ${describe(best.cell)}, ${ratio}×, gap ${gaps.join(' and ') || 'unknown, for want of a DDP cell'}.`
 }
 
-/** The references and the frontier of loss and bytes. */
+/** The references and the frontier of loss and bytes, of those whose curve is known. */
 function figureOf({ cells, references }: Group): string {
   const known = [references.adamw, references.muon].filter((one) => one !== null)
   const alone = cells.find(({ cell }) => cell.workers === 1)
   const frontier = frontierOf(cells).reverse()
-  const shown = [...known, ...(alone === undefined ? [] : [alone]), ...frontier].slice(0, mostCurves)
-  return curvesSvg(shown)
+  const shown = [...known, ...(alone === undefined ? [] : [alone]), ...frontier]
+  return curvesSvg(shown.filter(({ outcome }) => outcome.curve.length > 0).slice(0, mostCurves))
 }
 
 const hasDiverged = ({ outcome }: Finished): boolean => !(outcome.lossNats < divergedNats)

@@ -4,15 +4,10 @@ import { join } from 'node:path'
 import { floatBytes, floatsOf } from '../../aggregation/float-bytes.ts'
 import { writeDurably } from '../../checkpoints/durable-file.ts'
 import { type Cell, keyOf } from './cell.ts'
-import type { Outcome, Point, Progress } from './train-cell.ts'
+import { decodeFinished, type Finished } from './finished.ts'
+import type { Point, Progress } from './train-cell.ts'
 
-/** What is known of a cell: its outcome once it is through. */
-export interface Finished {
-  readonly cell: Cell
-  readonly outcome: Outcome
-}
-
-/** Where results lie when no folder is named: they outlive a checkout. */
+/** Where this machine keeps what it has trained, through or not, when no folder is named: it outlives a checkout. */
 export const defaultFolder = (): string =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'murmuration', 'convergence')
 
@@ -20,15 +15,16 @@ const finishedPath = (folder: string, cell: Cell) => join(folder, `${keyOf(cell)
 const progressPath = (folder: string, cell: Cell) => join(folder, `${keyOf(cell)}.part`)
 
 export async function readFinished(folder: string, cell: Cell): Promise<Finished | null> {
-  const text = await readIfThere(finishedPath(folder, cell))
-  return text === null ? null : (JSON.parse(text.toString('utf8')) as Finished)
+  const path = finishedPath(folder, cell)
+  const text = await readIfThere(path)
+  return text === null ? null : decodeFinished(text.toString('utf8'), path)
 }
 
 /** All that lie in the folder, of whichever plan. */
 export async function readAllFinished(folder: string): Promise<Finished[]> {
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.endsWith('.json'))
-  const texts = await Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8')))
-  return texts.map((text) => JSON.parse(text) as Finished)
+  const paths = names.sort().map((name) => join(folder, name))
+  return Promise.all(paths.map(async (path) => decodeFinished(await readFile(path, 'utf8'), path)))
 }
 
 export async function writeFinished(folder: string, finished: Finished): Promise<void> {
