@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import path from 'node:path'
 import { type HDAccount, mnemonicToAccount } from 'viem/accounts'
 import { MurmurError } from '../protocol/errors.ts'
+import { devnetChainId } from './confirmations.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -36,8 +37,6 @@ export interface Devnet extends AsyncDisposable {
 
 /** Accounts that hold coin for gas: one for the head, some funders, and as many workers as a round can have. */
 const fundedAccounts = 64
-/** anvil's default. */
-const chainId = 31_337
 /** anvil is ready within about 40 ms; a large state file and a busy host take longer. */
 const startTimeoutMs = 20_000
 /** Writing a large state on stop takes a while; after this the process is killed. */
@@ -98,7 +97,7 @@ export async function startDevnet(options: DevnetOptions = {}): Promise<Devnet> 
     signal?.throwIfAborted()
     return {
       rpcUrl: `http://127.0.0.1:${listeningPort}`,
-      chainId,
+      chainId: devnetChainId,
       port: listeningPort,
       pid: child.pid!,
       stop,

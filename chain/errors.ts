@@ -1,5 +1,6 @@
 import {
   BaseError,
+  BlockNotFoundError,
   ContractFunctionRevertedError,
   ContractFunctionZeroDataError,
   HttpRequestError,
@@ -11,7 +12,7 @@ import {
   WaitForTransactionReceiptTimeoutError,
   WebSocketRequestError,
 } from 'viem'
-import { MurmurError } from '../protocol/errors.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 
 /** What the reader can do about each refusal of `RunEscrow.sol`, `WorkerStake.sol` and the token (ERC-6093). */
 const nextAfterRevert = new Map<string, string>([
@@ -89,9 +90,38 @@ const unconfirmed = [
   TransactionNotFoundError,
 ] as const
 
+/** What was read of the chain before is not so any more; `forgotten` says what. */
+export const reorganizedError = (forgotten: string, cause?: unknown): MurmurError =>
+  new MurmurError('CHAIN_REORGANIZED', {
+    message: `the chain has reorganized: ${forgotten}`,
+    next: 'ask again; where it happens often, raise `confirmations` in the chain file',
+    cause,
+  })
+
+/** The contract's word for a step that another one has come before, or that lacks the one before it. */
+const outOfStep = ['EpochOutOfOrder', 'EpochNotClosed', 'BeaconNotReady']
+
+const passing = [
+  'RPC_UNREACHABLE',
+  'TX_UNCONFIRMED',
+  'CHAIN_STALLED',
+  'CHAIN_REORGANIZED',
+  'EPOCH_NOT_CLOSED',
+  'EVENTS_MISSING',
+]
+
+/** Whether a chain that is away, slow or has reorganized may say otherwise in a moment. */
+export function isPassing(error: unknown): error is MurmurError {
+  if (!isMurmurError(error)) return false
+  return error.code === 'TX_REVERTED'
+    ? outOfStep.includes(String(error.details.error))
+    : passing.includes(error.code)
+}
+
 /**
  * Any failure of a chain call as a {@link MurmurError}: `RPC_UNREACHABLE`, `TX_UNCONFIRMED`, `TX_REVERTED`,
- * `LEASE_LOST`, `INSUFFICIENT_FUNDS`, `ESCROW_MISSING`, otherwise `CHAIN_FAILED`. `doing` is a verb phrase: "fund the run".
+ * `LEASE_LOST`, `CHAIN_REORGANIZED`, `INSUFFICIENT_FUNDS`, `ESCROW_MISSING`, otherwise `CHAIN_FAILED`. `doing` is a verb
+ * phrase: "fund the run".
  */
 export function chainError(error: unknown, doing: string, rpcUrl: string): unknown {
   if (!(error instanceof BaseError)) return error
@@ -115,6 +145,7 @@ export function chainError(error: unknown, doing: string, rpcUrl: string): unkno
       cause: error,
     })
   }
+  if (found([BlockNotFoundError])) return reorganizedError('a block is not there any more, or not yet', error)
   if (found([InsufficientFundsError])) {
     return new MurmurError('INSUFFICIENT_FUNDS', {
       message: `the account cannot pay the gas to ${doing}`,

@@ -10,6 +10,11 @@ export interface ChainConfig {
   readonly stake?: Address
   /** The block of the escrow's deployment: where reading its events begins. Default 0. */
   readonly deployedBlock?: number
+  /**
+   * Blocks that must lie on a block before what it says is acted on: reorganizations up to this depth change nothing that
+   * was drawn or settled. Default 0 on a devnet (chain 31337), otherwise 12.
+   */
+  readonly confirmations?: number
 }
 
 export interface RunTerms {
@@ -136,8 +141,13 @@ export interface Escrow {
    * between sending and recording finds out what it did, and a successor what its predecessor did.
    */
   settlement(escrowRun: Hash, epoch: number): Promise<SettledOnChain | undefined>
-  /** Waits for the block after the epoch's close; its hash is the epoch's audit beacon. Throws `EPOCH_NOT_CLOSED`. */
+  /**
+   * The hash of the block after the epoch's close: its audit beacon. Waits until it is confirmed. Throws
+   * `EPOCH_NOT_CLOSED`, also where the chain forgets the close meanwhile.
+   */
   beacon(escrowRun: Hash, epoch: number, signal: AbortSignal): Promise<Beacon>
+  /** Waits until a block with this number is confirmed: what is read afterwards of it and of earlier ones stays. */
+  confirm(blockNumber: bigint, signal: AbortSignal): Promise<void>
   /** Token base units that an account holds. */
   balanceOf(account: Address): Promise<Wei>
   /** Who funded the run, summed per funder in the order of their first funding. */

@@ -1,8 +1,11 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { bytesToHex, createPublicClient, http, toHex } from 'viem'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { bytesToHex, createPublicClient, createTestClient, http, toHex } from 'viem'
+import { foundry } from 'viem/chains'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Hash } from '../protocol/ids.ts'
+import { confirmationsOf } from './confirmations.ts'
 import { deployDevnet, mintDevTokens } from './deploy.ts'
 import { type Devnet, devAccount, startDevnet } from './devnet.ts'
 import { connectEscrow, escrowRunId } from './escrow.ts'
@@ -165,8 +168,32 @@ test('the beacon is the hash of the block after the close', { timeout: 20_000 },
 
   const rpc = connectRpc(config, undefined, limits)
   const never = blockNumber + 1_000_000n
-  await expect(rpc.awaitBlock(never, AbortSignal.timeout(50))).rejects.toMatchObject({
-    code: 'CHAIN_STALLED',
-  })
+  const gone = rpc.read('read a block', (client) => client.getBlock({ blockNumber: never }))
+  await expect(gone).rejects.toMatchObject({ code: 'CHAIN_REORGANIZED' })
   await expect(rpc.awaitBlock(never, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+})
+
+test('a chain that makes no blocks is told of; one that makes them slowly is waited for', async () => {
+  const node = createTestClient({ chain: foundry, mode: 'anvil', transport: http(config.rpcUrl) })
+  await node.setIntervalMining({ interval: 0 })
+  const newest = await createPublicClient({ transport: http(config.rpcUrl) }).getBlockNumber()
+  const rpc = connectRpc(config, undefined, { ...limits, receiptTimeoutMs: 200 })
+  await expect(rpc.awaitBlock(newest + 1n)).rejects.toMatchObject({
+    code: 'CHAIN_STALLED',
+    message: expect.stringContaining(`block ${newest + 1n}`),
+  })
+  // One block after the other for longer than any of them may take.
+  const receiptTimeoutMs = 2_000
+  const waiting = connectRpc(config, undefined, { ...limits, receiptTimeoutMs }).awaitBlock(newest + 200n)
+  for (const began = performance.now(); performance.now() - began < 1.2 * receiptTimeoutMs; await sleep(20))
+    await node.mine({ blocks: 1 })
+  await node.mine({ blocks: 200 })
+  await waiting
+})
+
+test('how many blocks are waited for: none on a devnet', () => {
+  expect(confirmationsOf({ chainId: 31_337 })).toBe(0n)
+  expect(confirmationsOf({ chainId: 1 })).toBe(12n)
+  expect(confirmationsOf({ chainId: 31_337, confirmations: 3 })).toBe(3n)
+  expect(confirmationsOf({ chainId: 1, confirmations: 0 })).toBe(0n)
 })

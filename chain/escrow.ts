@@ -1,6 +1,7 @@
 import { type Account, encodeAbiParameters, isAddressEqual, keccak256 } from 'viem'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { Address, Hash } from '../protocol/ids.ts'
+import { confirmationsOf } from './confirmations.ts'
 import { readClaims, readFunders, readSettlement } from './escrow-history.ts'
 import type { ChainConfig, Escrow, Lease, RunState } from './escrow-port.ts'
 import { runEscrowAbi } from './generated/run-escrow.ts'
@@ -17,6 +18,7 @@ export function escrowRunId(coordinator: Address, specDigest: Hash): Hash {
 /** Connects to an escrow: read-only without an account, which is a viem account or a private key. */
 export function connectEscrow(config: ChainConfig, account?: Account | Hash, limits?: RpcLimits): Escrow {
   const rpc = connectRpc(config, account, limits)
+  const confirmations = confirmationsOf(config)
   const contract = { address: config.escrow, abi: runEscrowAbi } as const
   const writeAbi = [...runEscrowAbi, ...tokenErrorsAbi]
 
@@ -109,7 +111,7 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
       write(`close epoch ${epoch}`, 'closeEpoch', escrowRun, epoch, historyRoot, term),
     async settleEpoch(escrowRun, { epoch, payoutRoot, cumulativeTotal, checkpoint, term }) {
       // One block more than the beacon: nodes simulate a transaction as if it were in the newest block.
-      await rpc.awaitBlock((await closedAt(escrowRun, epoch)) + 2n, rpc.deadline())
+      await rpc.awaitBlock((await closedAt(escrowRun, epoch)) + 2n)
       const doing = `settle epoch ${epoch}`
       return write(doing, 'settleEpoch', escrowRun, epoch, payoutRoot, cumulativeTotal, checkpoint, term)
     },
@@ -150,11 +152,16 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
       return await readSettlement(rpc, config, escrowRun, epoch, closed.blockNumber)
     },
     async beacon(escrowRun, epoch, signal) {
-      const blockNumber = (await closedAt(escrowRun, epoch)) + 1n
-      await rpc.awaitBlock(blockNumber, signal)
-      const block = await rpc.read('read the beacon', (client) => client.getBlock({ blockNumber }))
-      return { blockNumber, blockHash: block.hash }
+      for (;;) {
+        const blockNumber = (await closedAt(escrowRun, epoch)) + 1n
+        await rpc.awaitBlock(blockNumber + confirmations, signal)
+        const block = await rpc.read('read the beacon', (client) => client.getBlock({ blockNumber }))
+        // Meanwhile the close may have come into another block.
+        if ((await closedAt(escrowRun, epoch)) + 1n === blockNumber)
+          return { blockNumber, blockHash: block.hash }
+      }
     },
+    confirm: (blockNumber, signal) => rpc.awaitBlock(blockNumber + confirmations, signal),
     balanceOf: (owner) => tokenBalance(rpc, config.token, owner),
     funders: (escrowRun) => readFunders(rpc, config, escrowRun),
     claims: (escrowRun) => readClaims(rpc, config, { runId: escrowRun }),

@@ -23,7 +23,7 @@ import { chainError, revertedError } from './errors.ts'
 export interface RpcLimits {
   /** Of one HTTP request. Default 10,000. */
   readonly requestTimeoutMs?: number
-  /** Of the wait for a transaction's block, and for a block that must come first. Default 120,000. */
+  /** Of the wait for a transaction's block, and for the next block of all. Default 120,000. */
   readonly receiptTimeoutMs?: number
   /** Between two looks for a block or a receipt. Default 250. */
   readonly pollMs?: number
@@ -57,12 +57,10 @@ export interface Rpc {
     contract: { readonly abi: Abi; readonly bytecode: `0x${string}`; readonly args?: readonly unknown[] },
   ): Promise<Address>
   /**
-   * Resolves once a block with this number or a higher one exists. Throws `CHAIN_STALLED` where the signal is a
-   * timeout, otherwise the signal's reason.
+   * Resolves once a block with this number or a higher one exists. Throws `CHAIN_STALLED` where no block at all comes
+   * within the receipt timeout, or the signal's reason.
    */
-  awaitBlock(blockNumber: bigint, signal: AbortSignal): Promise<void>
-  /** A signal that aborts after the receipt timeout. */
-  deadline(): AbortSignal
+  awaitBlock(blockNumber: bigint, signal?: AbortSignal): Promise<void>
 }
 
 /** Arachnid's deterministic deployment proxy: at one address on every chain that has it, anvil's included. */
@@ -199,16 +197,17 @@ export function connectRpc(
       }),
     awaitBlock: (blockNumber, signal) =>
       guarded('wait for a block', async () => {
-        try {
-          while ((await reader.getBlockNumber()) < blockNumber) {
-            await sleep(pollMs, undefined, { signal })
-          }
-        } catch (error) {
-          if (!signal.aborted) throw error
-          throw signal.reason?.name === 'TimeoutError' ? stalled(blockNumber) : signal.reason
+        let newest = await reader.getBlockNumber()
+        for (let cameAt = performance.now(); newest < blockNumber; ) {
+          if (performance.now() - cameAt > receiptTimeoutMs) throw stalled(newest + 1n)
+          await sleep(pollMs, undefined, { signal }).catch((error: unknown) => {
+            throw signal?.aborted ? signal.reason : error
+          })
+          const next = await reader.getBlockNumber()
+          if (next !== newest) cameAt = performance.now()
+          newest = next
         }
       }),
-    deadline: () => AbortSignal.timeout(receiptTimeoutMs),
   }
 }
 

@@ -65,6 +65,10 @@ test.each([
   [JSON.stringify({ rpcUrl: 'http://x', chainId: 0, escrow: address, token: address }), 'chainId: '],
   [JSON.stringify({ rpcUrl: 'http://x', chainId: 1, escrow: '0x1', token: address }), 'escrow: '],
   [JSON.stringify({ rpcUrl: 'http://x', chainId: 1, escrow: address, token: address, x: 1 }), 'the file: '],
+  [
+    JSON.stringify({ rpcUrl: 'http://x', chainId: 1, escrow: address, token: address, confirmations: -1 }),
+    'confirmations: ',
+  ],
 ])('a chain file that is wrong is refused with its reason: %s', async (text, reason) => {
   await expect(readChainFile(await fileOf(text))).rejects.toMatchObject({
     code: 'CHAIN_FILE_INVALID',

@@ -15,6 +15,7 @@ const schema = z.strictObject({
   token: address,
   stake: address.optional(),
   deployedBlock: z.int().min(0).optional(),
+  confirmations: z.int().min(0).max(1_024).optional(),
 })
 
 /** Reads where a chain is and which contracts on it. Throws CHAIN_FILE_INVALID (exit `usage`). */
