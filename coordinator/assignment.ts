@@ -1,9 +1,9 @@
 import type { Address, CidText, WorkerId } from '../protocol/ids.ts'
 import { maxPeersTold } from '../protocol/limits.ts'
 import type { Assignment } from '../protocol/wire.ts'
+import type { RunMoney } from './epoch-on-chain.ts'
 import { isAlive, type Members } from './members.ts'
 import type { RoundState } from './round/state.ts'
-import type { RunMoney } from './settlement.ts'
 
 /** Of each peer in an assignment. All eight that a join may bring, of 64 peers, would be longer than an answer may be. */
 const addressesTold = 2

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { isMurmurError } from '../protocol/errors.ts'
+import { isPassing } from '../chain/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
 import type { Measurement } from '../protocol/report.ts'
 import type { HeadRecord } from './journal/record.ts'
@@ -8,17 +8,18 @@ import type { RunLog } from './run-log.ts'
 import type { RunNotes } from './run-notes.ts'
 import type { Settlement } from './settlement.ts'
 
-/** A settlement that cannot reach the chain is tried again this often, this many times: half an hour. */
-const retryMs = 5_000
+/** A settlement that the chain keeps from its end is tried again this often, this many times: half an hour. */
+const defaultRetryMs = 5_000
 const tries = 360
 
 export interface EpochQueueDependencies {
   readonly run: RunId
-  readonly settlement: Settlement
+  readonly settlement: Pick<Settlement, 'settle'>
   readonly log: RunLog
-  readonly replica: HeadReplica
-  readonly notes: RunNotes
+  readonly replica: Pick<HeadReplica, 'endOf' | 'forgetBefore'>
+  readonly notes: Pick<RunNotes, 'note'>
   readonly signal: AbortSignal
+  readonly retryMs?: number
   /** Resolves when it is durable. */
   record(entry: HeadRecord): Promise<void>
   evaluate(theta: Float32Array): Promise<Measurement>
@@ -76,15 +77,16 @@ export class EpochQueue {
     }
   }
 
-  /** The chain may be away for a while: settling again what was settled is harmless. */
+  /** The chain may be away for a while, or forget what it said: settling again what was settled is harmless. */
   async #tried<T>(work: () => Promise<T>): Promise<T> {
+    const { notes, signal, retryMs = defaultRetryMs } = this.#dependencies
     for (let attempt = 1; ; attempt++) {
       try {
         return await work()
       } catch (error) {
-        if (!isMurmurError(error, 'RPC_UNREACHABLE') || attempt >= tries) throw error
-        this.#dependencies.notes.note(error.code, null, null, `${error.message}; trying again`)
-        await sleep(retryMs, undefined, { signal: this.#dependencies.signal })
+        if (!isPassing(error) || attempt >= tries) throw error
+        notes.note(error.code, null, null, `${error.message}; trying again`)
+        await sleep(retryMs, undefined, { signal })
       }
     }
   }

@@ -5,7 +5,7 @@ import { isMurmurError } from '../protocol/errors.ts'
 import { type Address, cidText, type RunId, type Wei } from '../protocol/ids.ts'
 import type { EscrowReport } from '../protocol/report.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
-import type { RunMoney } from './settlement.ts'
+import type { RunMoney } from './epoch-on-chain.ts'
 
 export interface EscrowSnapshot {
   readonly report: EscrowReport

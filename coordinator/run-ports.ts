@@ -5,12 +5,12 @@ import type { RunSpec } from '../protocol/run-spec.ts'
 import type { TaskKind } from '../protocol/tasks.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import type { AuditCandidate } from '../verification/draw.ts'
+import type { RunMoney } from './epoch-on-chain.ts'
 import type { HeadRecord } from './journal/record.ts'
 import type { Members } from './members.ts'
 import type { HeadReplica } from './replica.ts'
 import type { RunLog } from './run-log.ts'
 import type { RunNotes } from './run-notes.ts'
-import type { RunMoney } from './settlement.ts'
 
 /* What a run on a head is made of, and what it needs of the head. */
 

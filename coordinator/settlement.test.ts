@@ -65,7 +65,10 @@ class FakeEscrow {
   readonly history = new Map<number, Hash>()
   unreachable: { readonly call: string; readonly takesEffect: boolean } | null = null
 
-  readonly port: Pick<Escrow, 'closeEpoch' | 'settleEpoch' | 'beacon' | 'historyRoot' | 'settlement'> = {
+  readonly port: Pick<
+    Escrow,
+    'closeEpoch' | 'settleEpoch' | 'beacon' | 'historyRoot' | 'settlement' | 'confirm'
+  > = {
     closeEpoch: async (_, epoch, root, term) =>
       this.#call(`close ${epoch}`, () => {
         this.terms.push(term)
@@ -80,6 +83,7 @@ class FakeEscrow {
       const sent = { txHash: hashOf(`settle ${epoch}`), gasUsed: 100n, blockNumber: 8n }
       return settled && { ...settled, ...sent, finalizesAt: 0 }
     },
+    confirm: async () => {},
     beacon: async (_, epoch): Promise<Beacon> => ({ blockNumber: 7n, blockHash: hashOf(`beacon ${epoch}`) }),
   }
 
@@ -287,6 +291,33 @@ describe('a chain that goes away', () => {
     expect(report).toMatchObject({ settled: true, paid: '400', txHash: hashOf('settle 0'), gasUsed: '100' })
     expect(scene.paidOut()).toEqual({ [accountOf.get(a)!]: 200n, [accountOf.get(c)!]: 200n })
   })
+})
+
+test.each([
+  ['the beacon that was audited by', hashOf('beacon 0'), [7n]],
+  ['no beacon, in a record from before it was kept', undefined, [7n]],
+  ['a beacon that the chain has forgotten', hashOf('forgotten'), [300n, 300n]],
+] as const)('what was going to be paid rests on %s', async (_, beacon, pays) => {
+  const scene = new Scene()
+  const cumulative: [Address, string][] = [[accountOf.get(a)!, '7']]
+  scene.log.intents.set(0, {
+    ...{ kind: 'settling', run: aRun, epoch: 0, payoutTree: cidOf('tree'), payoutRoot: hashOf('root') },
+    ...{ cumulative, ...(beacon === undefined ? {} : { beacon }) },
+  })
+  await scene.settle(0, epochOf(0, [a, b]))
+  expect(Object.values(scene.paidOut())).toEqual(pays)
+})
+
+test('what was settled by a beacon that the chain has forgotten since stands', async () => {
+  const scene = new Scene({ auditsPerEpoch: 0 })
+  const elsewhere = new Scene({ auditsPerEpoch: all })
+  elsewhere.absent.add(b)
+  await elsewhere.settle(0, epochOf(0, [a, b, c]))
+  for (const [key, verdict] of elsewhere.log.audits) scene.log.audits.set(key, verdict)
+  scene.escrow.history.set(0, elsewhere.escrow.history.get(0)!)
+  scene.escrow.settled.push(...elsewhere.escrow.settled)
+  const { report } = await scene.settle(0, epochOf(0, [a, b, c]))
+  expect(report).toMatchObject({ paid: '400', payoutRoot: elsewhere.escrow.settled[0]!.payoutRoot })
 })
 
 test('an epoch that another head settled with other audits: its pay stands, and the run goes on from it', async () => {

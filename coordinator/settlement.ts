@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { getAddress, zeroHash } from 'viem'
-import type { Escrow } from '../chain/escrow-port.ts'
-import { dumpPayouts, type PayoutContext, type PayoutTree, payoutTree } from '../chain/payout-tree.ts'
+import type { Beacon } from '../chain/escrow-port.ts'
+import { dumpPayouts, type PayoutTree, payoutTree } from '../chain/payout-tree.ts'
 import { addEarnings, splitReward } from '../chain/reward.ts'
 import { contentId, digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
@@ -10,17 +10,9 @@ import type { BlockStore } from '../protocol/ports.ts'
 import type { AuditReport, EpochReport } from '../protocol/report.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { type AuditCandidate, drawAudits } from '../verification/draw.ts'
+import { closeOnChain, confirmSettled, type RunMoney, settleOnChain } from './epoch-on-chain.ts'
 import type { HeadRecord } from './journal/record.ts'
 import { auditKey, type RunLog } from './run-log.ts'
-
-/** Where the money of a run is, and what an epoch of it pays. */
-export interface RunMoney {
-  readonly escrow: Escrow
-  readonly context: PayoutContext
-  readonly epochReward: Wei
-  /** The leadership in which this head moves the run on chain: 0 until it has taken a lease. */
-  term(): number
-}
 
 /** Epochs in which a worker could not be asked, after which it is out of the run. */
 const absencesAllowed = 2
@@ -69,10 +61,11 @@ export interface SettledEpoch {
 }
 
 /**
- * One epoch from closed to settled: anchor its history on chain, wait for the beacon, replay what it draws, and put the
- * verified work into a cumulative payout tree under one root. Epochs settle one after the other; training goes on.
- * `settle` can be called again, in this process or by a head that took over: each verdict, and what is going to be paid,
- * is durable before anything follows from it, and the chain takes an epoch once.
+ * One epoch from closed to settled: anchor its history on chain, wait for the beacon, replay what it draws, put the
+ * verified work into a cumulative payout tree under one root, and wait until the chain will not forget it. Epochs settle
+ * one after the other; training goes on. `settle` can be called again, in this process or by a head that took over, and
+ * must be where the chain has reorganized (`isPassing`): each verdict, and what is going to be paid, is durable before
+ * anything follows from it, and the chain takes an epoch once.
  */
 export class Settlement {
   readonly #dependencies: SettlementDependencies
@@ -89,7 +82,7 @@ export class Settlement {
   ): Promise<SettledEpoch> {
     const { money, log } = this.#dependencies
     const history: Hash = digestHash(lastManifest)
-    const beacon = money === null ? null : await this.#beacon(money, epoch, history, signal)
+    const beacon = money === null ? null : await closeOnChain(money, epoch, history, signal)
     const audits = await this.#audits(epoch, beacon?.blockHash ?? unpaidBeacon(history), manifests, signal)
     const failed = new Set(audits.filter(({ outcome }) => outcome !== 'verified').map(({ worker }) => worker))
     const { isEjected } = this.#dependencies
@@ -107,11 +100,11 @@ export class Settlement {
       txHash: null,
       gasUsed: null,
     }
-    if (money === null) {
+    if (money === null || beacon === null) {
       const tokens = verifiedTokens(manifests, (worker) => excluded.has(worker))
       return { report, tokens, earned: new Map(), cumulative: log.cumulative }
     }
-    return await this.#pay(money, report, manifests, excluded)
+    return await this.#pay(money, report, beacon, manifests, excluded, signal)
   }
 
   async #audits(
@@ -146,26 +139,25 @@ export class Settlement {
     return audits
   }
 
-  async #beacon(money: RunMoney, epoch: number, history: Hash, signal: AbortSignal) {
-    const { escrow, context } = money
-    const anchored = await escrow.historyRoot(context.escrowRun, epoch)
-    if (anchored === undefined) await escrow.closeEpoch(context.escrowRun, epoch, history, money.term())
-    else if (anchored !== history) throw closedOtherwise(epoch, history)
-    return await escrow.beacon(context.escrowRun, epoch, signal)
-  }
-
   async #pay(
     money: RunMoney,
     report: EpochReport,
+    { blockHash }: Beacon,
     manifests: readonly RoundManifest[],
     excluded: ReadonlySet<WorkerId>,
+    signal: AbortSignal,
   ): Promise<SettledEpoch> {
     const { run, blocks, log, record, note } = this.#dependencies
     const { escrow, context } = money
     const { epoch } = report
-    const intent = log.intents.get(epoch)
     // Already settled: an earlier attempt's transaction was mined but its receipt never came, or another head led.
     const earlier = await escrow.settlement(context.escrowRun, epoch)
+    const meant = log.intents.get(epoch)
+    const holds =
+      earlier === undefined
+        ? (meant?.beacon ?? blockHash) === blockHash
+        : meant?.payoutRoot === earlier.payoutRoot
+    const intent = holds ? meant : undefined
     let payment = this.#paymentOf(money, manifests, excluded, intent?.cumulative)
     const isOther = earlier !== undefined && earlier.payoutRoot !== payment.tree.root
     if (isOther) {
@@ -189,18 +181,19 @@ export class Settlement {
         payoutTree: payoutTreeCid,
         payoutRoot: tree.root,
         cumulative: [...cumulative].map(([account, amount]) => [account, amount.toString()]),
+        beacon: blockHash,
       })
     }
     const checkpoint = manifests.at(-1)?.checkpoint ?? null
     const sent =
       earlier ??
-      (await escrow.settleEpoch(context.escrowRun, {
+      (await settleOnChain(money, blockHash, signal, {
         epoch,
         payoutRoot: tree.root,
         cumulativeTotal: tree.total,
         checkpoint: checkpoint === null ? zeroHash : digestHash(checkpoint),
-        term: money.term(),
       }))
+    await confirmSettled(money, epoch, tree.root, sent.blockNumber, signal)
     const split = new Map(
       [...cumulative].map(([account, amount]) => [account, amount - (log.cumulative.get(account) ?? 0n)]),
     )
@@ -252,18 +245,21 @@ export class Settlement {
   }
 
   /**
-   * The payment that has this root: of the head before, whose last records this one never got. It knows the same manifests
-   * and the same draw, so it can only have judged the workers otherwise that were drawn, or are out of the run. Undefined when
-   * none of their subsets leads to it.
+   * The payment that has this root: of the head before, whose last records this one never got, or by an earlier beacon. It
+   * knows the same manifests, so it can only have judged the workers otherwise that were drawn now or then, or are out of the
+   * run. Undefined when none of their subsets leads to it.
    */
   #paymentBehind(
     root: Hash,
     money: RunMoney,
-    { audits }: EpochReport,
+    { audits, epoch }: EpochReport,
     manifests: readonly RoundManifest[],
   ): Payment | undefined {
-    const { isEjected } = this.#dependencies
-    const drawn = new Set(audits.map(({ worker }) => worker))
+    const { isEjected, log, roundsPerEpoch } = this.#dependencies
+    const failed = [...log.audits.values()].filter(
+      ({ round, outcome }) => outcome !== 'verified' && Math.floor(round / roundsPerEpoch) === epoch,
+    )
+    const drawn = new Set([...audits, ...failed].map(({ worker }) => worker))
     const doubtful = workersOf(manifests).filter((worker) => drawn.has(worker) || isEjected(worker))
     if (doubtful.length > mostDoubtful) return undefined
     for (let subset = 0; subset < 2 ** doubtful.length; subset++) {
@@ -339,14 +335,6 @@ function earnedByWorker(
   }
   return earned
 }
-
-/** The beacon was drawn for the history that is anchored: another one could not be audited by it. */
-const closedOtherwise = (epoch: number, history: Hash): MurmurError =>
-  new MurmurError('CLOSED_OTHERWISE', {
-    message: `epoch ${epoch} is closed on chain with another history than ${history}`,
-    next: 'take over the manifests of the head that closed it, then settle the epoch',
-    exit: 'verification',
-  })
 
 /** What is on chain stands: to carry on from another tree would promise pay that the chain does not know of. */
 const settledOtherwise = (epoch: number, root: Hash): MurmurError =>

@@ -70,6 +70,8 @@ const schema = z.discriminatedUnion('kind', [
     payoutTree: cid,
     payoutRoot: hash,
     cumulative: accounts,
+    /** The block hash by which the audits were drawn; absent in records from before it was kept. */
+    beacon: hash.optional(),
   }),
   z.strictObject({
     kind: z.literal('settled'),

@@ -1,0 +1,86 @@
+import { reorganizedError } from '../chain/errors.ts'
+import type { Beacon, Escrow, Settlement } from '../chain/escrow-port.ts'
+import type { PayoutContext } from '../chain/payout-tree.ts'
+import type { TxResult } from '../chain/rpc.ts'
+import { isMurmurError, MurmurError } from '../protocol/errors.ts'
+import type { Hash, Wei } from '../protocol/ids.ts'
+
+/** Where the money of a run is, and what an epoch of it pays. */
+export interface RunMoney {
+  readonly escrow: Escrow
+  readonly context: PayoutContext
+  readonly epochReward: Wei
+  /** The leadership in which this head moves the run on chain: 0 until it has taken a lease. */
+  term(): number
+}
+
+/* Each step asks the chain first what of it is done, so that it can be repeated after any failure. */
+
+/**
+ * Anchors an epoch's history, unless it is anchored, and resolves to the confirmed beacon.
+ * @throws MurmurError CLOSED_OTHERWISE; EPOCH_NOT_CLOSED where the chain forgot the close meanwhile.
+ */
+export async function closeOnChain(
+  money: RunMoney,
+  epoch: number,
+  history: Hash,
+  signal: AbortSignal,
+): Promise<Beacon> {
+  const { escrow, context } = money
+  const anchored = await escrow.historyRoot(context.escrowRun, epoch)
+  if (anchored === undefined)
+    await leading(money, (term) => escrow.closeEpoch(context.escrowRun, epoch, history, term))
+  else if (anchored !== history) throw closedOtherwise(epoch, history)
+  return await escrow.beacon(context.escrowRun, epoch, signal)
+}
+
+/** @throws MurmurError CHAIN_REORGANIZED where the chain names another beacon than the one that was audited by. */
+export async function settleOnChain(
+  money: RunMoney,
+  audited: Hash,
+  signal: AbortSignal,
+  settlement: Omit<Settlement, 'term'>,
+): Promise<TxResult> {
+  const { escrow, context } = money
+  const { epoch } = settlement
+  const { blockNumber, blockHash } = await escrow.beacon(context.escrowRun, epoch, signal)
+  if (blockHash !== audited)
+    throw reorganizedError(`block ${blockNumber}, the beacon of epoch ${epoch}, is another one`)
+  return await leading(money, (term) => escrow.settleEpoch(context.escrowRun, { ...settlement, term }))
+}
+
+/** @throws MurmurError CHAIN_REORGANIZED where the settlement does not stay in its block until that is confirmed. */
+export async function confirmSettled(
+  { escrow, context }: RunMoney,
+  epoch: number,
+  payoutRoot: Hash,
+  blockNumber: bigint,
+  signal: AbortSignal,
+): Promise<void> {
+  await escrow.confirm(blockNumber, signal)
+  const stands = await escrow.settlement(context.escrowRun, epoch)
+  if (stands?.blockNumber !== blockNumber || stands.payoutRoot !== payoutRoot)
+    throw reorganizedError(`the settlement of epoch ${epoch} is not in block ${blockNumber} any more`)
+}
+
+/** Where the chain has forgotten that this head took the lease, takes it again; the escrow refuses where another leads. */
+async function leading<T>(
+  { escrow, context, term }: RunMoney,
+  call: (term: number) => Promise<T>,
+): Promise<T> {
+  try {
+    return await call(term())
+  } catch (error) {
+    if (!isMurmurError(error, 'LEASE_LOST')) throw error
+    await escrow.takeLease(context.escrowRun, term())
+    return await call(term())
+  }
+}
+
+/** The beacon was drawn for the history that is anchored: another one could not be audited by it. */
+const closedOtherwise = (epoch: number, history: Hash): MurmurError =>
+  new MurmurError('CLOSED_OTHERWISE', {
+    message: `epoch ${epoch} is closed on chain with another history than ${history}`,
+    next: 'take over the manifests of the head that closed it, then settle the epoch',
+    exit: 'verification',
+  })
