@@ -117,7 +117,8 @@ export class EpochSettler {
 
   #settle(view: ChainView, epoch: number, history: Hash): void {
     const { term } = this.#head.state
-    const closure = view.final.closures[epoch]
+    const hasty = this.#head.simulation.sabotage === 'hasty-draw'
+    const closure = (hasty ? view.state : view.final).closures[epoch]
     if (closure === undefined) {
       if (view.state.closures.length === epoch) this.send({ kind: 'closeEpoch', epoch, history, term })
       return
@@ -210,6 +211,7 @@ export class EpochSettler {
     }))
     const tokens = verifiedTokens(proven, (worker) => refuted.has(worker) || isEjected(worker))
     const tree = payOf(head.simulation, manifests, tokens, this.#cumulative)
+    head.simulation.checks.drawn(epoch, beacon, tree.root)
     this.#log({ kind: 'settling', epoch, root: tree.root, cumulative: tree.entries })
   }
 

@@ -8,6 +8,8 @@ export const sabotages = {
   'unfenced-escrow': 'terms-fenced',
   /** A head that counts a worker's tokens twice. */
   'double-pay': 'settled-once',
+  /** A head that draws audits by a block that the chain may still forget. */
+  'hasty-draw': 'canonical-draw',
   /** A head that lets in more tokens than were asked for. */
   'double-credit': 'credited-once',
   /** A head whose aggregate depends on more than what it admitted. */

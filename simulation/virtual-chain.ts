@@ -110,6 +110,11 @@ export class VirtualChain {
     }
   }
 
+  /** Of the chain as it is. For checkers. */
+  hashOf(block: number): Hash | undefined {
+    return this.#blocks[block]?.hash
+  }
+
   /** The newest block's state, as it is. For checkers. */
   get newest(): EscrowState {
     return this.#blocks.at(-1)!.state

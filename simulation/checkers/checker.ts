@@ -29,6 +29,8 @@ export interface Checker {
     next: { readonly state: ReplicaState; readonly stateRoot: Hash },
   ): void
   audited?(worker: WorkerId, round: number, outcome: Outcome): void
+  /** A head has drawn an epoch's audits by this block hash, and will settle it under this root. */
+  drawn?(epoch: number, beacon: Hash, root: Hash): void
   block?(chain: VirtualChain): void
   afterEvent?(): void
   atEnd?(): void
@@ -49,6 +51,7 @@ export const rules = [
   'queues-bounded',
   'terms-fenced',
   'settled-once',
+  'canonical-draw',
   'honest-not-rejected',
   'adversary-costs-its-share',
   'liveness',

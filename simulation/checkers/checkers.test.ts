@@ -13,6 +13,7 @@ const trouble: Partial<Record<Sabotage, Partial<Plan>>> = {
   'lying-disk': { rounds: 8, troubleMs: 90_000, faults: { ...noFaults, headCrashes: 4 } },
   'harsh-head': { faults: { ...noFaults, duplicationPermille: 300, maxDelayMs: 4_000, lossPermille: 100 } },
   'nobody-returns': { workers: 3, faults: { ...noFaults, headCrashes: 8, workerCrashes: 8 } },
+  'hasty-draw': { rounds: 12, troubleMs: 90_000, faults: { ...noFaults, reorgs: 20 } },
   'blind-audits': { adversary: 'free-rider' },
 }
 

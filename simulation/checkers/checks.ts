@@ -10,6 +10,7 @@ import type { SimulatedHead } from '../simulated-head.ts'
 import type { SimulatedWorker } from '../simulated-worker.ts'
 import type { Simulation } from '../simulation.ts'
 import type { VirtualChain } from '../virtual-chain.ts'
+import { beacons } from './beacons.ts'
 import { bounds } from './bounds.ts'
 import type { Checker, Expect, Rule } from './checker.ts'
 import { commitments } from './commitments.ts'
@@ -40,7 +41,18 @@ export class Checks {
       this.violations.push(violation)
       simulation.trace(() => `BROKEN ${rule}: ${violation.details.join('; ')}`)
     }
-    const makers = [history, commitments, parameters, terms, money, bounds, courtesy, liveness, shares]
+    const makers = [
+      history,
+      commitments,
+      parameters,
+      terms,
+      money,
+      beacons,
+      bounds,
+      courtesy,
+      liveness,
+      shares,
+    ]
     this.#checkers = makers.map((make) => make(simulation, this.expect))
   }
 
@@ -79,6 +91,10 @@ export class Checks {
 
   audited(worker: WorkerId, round: number, outcome: Outcome): void {
     for (const checker of this.#checkers) checker.audited?.(worker, round, outcome)
+  }
+
+  drawn(epoch: number, beacon: Hash, root: Hash): void {
+    for (const checker of this.#checkers) checker.drawn?.(epoch, beacon, root)
   }
 
   block(chain: VirtualChain): void {
