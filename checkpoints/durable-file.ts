@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { MurmurError } from '../protocol/errors.ts'
+
+const temporaryExtension = '.tmp'
 
 /**
  * Writes a file so that after a crash or power loss it is either whole or not there: temporary file beside it, fsync,
@@ -10,7 +12,7 @@ import { MurmurError } from '../protocol/errors.ts'
  */
 export async function writeDurably(path: string, bytes: Uint8Array): Promise<void> {
   const folder = dirname(path)
-  const temporary = join(folder, `.${randomUUID()}.tmp`)
+  const temporary = join(folder, `.${randomUUID()}${temporaryExtension}`)
   try {
     await makeFolder(folder)
     await writeAndSync(temporary, bytes)
@@ -24,6 +26,13 @@ export async function writeDurably(path: string, bytes: Uint8Array): Promise<voi
       cause,
     })
   }
+}
+
+/** Removes what writes that a crash cut off have left below a folder. Nothing may be written there meanwhile. */
+export async function removeUnfinished(folder: string): Promise<void> {
+  await makeFolder(folder)
+  for (const name of await readdir(folder, { recursive: true }))
+    if (name.endsWith(temporaryExtension)) await rm(join(folder, name), { force: true })
 }
 
 /** Creates a folder and makes it durable in its parents, from the first that was missing on. */

@@ -32,17 +32,22 @@ export async function pinCheckpoint(
   await pinOnce(pins, CID.parse(cid), { signal, depth: 0, metadata: { kind, pinnedAtMs: nowMs } })
 }
 
-/** The pinned checkpoints, newest first; of those pinned in the same millisecond, the later round first. */
+/**
+ * The checkpoints that are pinned, and those `kept` for a run, newest first; of those pinned in the same millisecond, the
+ * later round first.
+ */
 export async function pinnedCheckpoints(
   pins: Pins,
   readManifest: (cid: CidText) => Promise<CheckpointManifest>,
+  kept: readonly { readonly cid: CidText; readonly atMs: number }[],
 ): Promise<readonly PinnedCheckpoint[]> {
+  const times = new Map(kept.map(({ cid, atMs }) => [cid, atMs]))
+  for await (const pin of pins.ls())
+    if (pin.metadata.kind === kind) times.set(parseCid(pin.cid.toString()), Number(pin.metadata.pinnedAtMs))
   const found: PinnedCheckpoint[] = []
-  for await (const pin of pins.ls()) {
-    if (pin.metadata.kind !== kind) continue
-    const cid = parseCid(pin.cid.toString())
+  for (const [cid, pinnedAtMs] of times) {
     try {
-      found.push({ cid, manifest: await readManifest(cid), pinnedAtMs: Number(pin.metadata.pinnedAtMs) })
+      found.push({ cid, manifest: await readManifest(cid), pinnedAtMs })
     } catch (error) {
       // Of another version of this program.
       if (!isMurmurError(error, 'CHECKPOINT_MALFORMED')) throw error

@@ -14,8 +14,11 @@ import { codecOf, contentId, parseCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import type { CidText } from '../protocol/ids.ts'
 import type { BlockStore, Clock } from '../protocol/ports.ts'
+import { removeUnfinished } from './durable-file.ts'
 import { DurableBlockstore, DurableDatastore } from './durable-stores.ts'
 import { type FetchBlock, fetchCheckpointBlocks } from './fetch.ts'
+import { fileBlocks } from './file-blocks.ts'
+import { KeptBlocks, type KeptFor, keptCheckpoints } from './kept-blocks.ts'
 import { lightHelia } from './light-helia.ts'
 import {
   type CheckpointManifest,
@@ -65,11 +68,20 @@ export interface StoreOptions {
 export interface Store {
   /** All blocks of this node. `get` answers from this disk only, and checks what it reads. */
   readonly blocks: BlockStore
-  /** Writes and pins a checkpoint. Two replicas with the same state and links write the same CIDs. */
+  /**
+   * What this node keeps for the runs that it works for, and may let go of. Only the process whose folder it is opens this,
+   * and before it writes anything.
+   */
+  kept(): Promise<KeptBlocks>
+  /**
+   * Writes a checkpoint and pins it, or keeps it for `keptFor`. Two replicas with the same state and links write the same
+   * CIDs.
+   */
   writeCheckpoint(
     state: ReplicaState,
     table: readonly ParameterPlace[],
     links: CheckpointLinks,
+    keptFor?: KeptFor,
   ): Promise<WrittenCheckpoint>
   /**
    * Reads a checkpoint that is here, whole and checked.
@@ -77,13 +89,19 @@ export interface Store {
    */
   readCheckpoint(cid: CidText, signal?: AbortSignal): Promise<Checkpoint>
   /**
-   * Brings a checkpoint here, checks it whole as `readCheckpoint` does, and pins it. Goes on where it was cut off.
+   * Brings a checkpoint here, checks it whole as `readCheckpoint` does, and pins it, or keeps it for `keptFor`. Goes on where
+   * it was cut off.
    * @throws what `fetch` and `readCheckpoint` throw, and BLOCK_MISMATCH
    */
-  fetchCheckpoint(cid: CidText, fetch: FetchBlock, signal: AbortSignal): Promise<Checkpoint>
-  /** Keeps a checkpoint whose blocks are all here. Pinning twice is harmless. */
+  fetchCheckpoint(
+    cid: CidText,
+    fetch: FetchBlock,
+    signal: AbortSignal,
+    keptFor?: KeptFor,
+  ): Promise<Checkpoint>
+  /** Keeps a checkpoint whose blocks are all here, for good. Pinning twice is harmless. */
   pin(cid: CidText, signal?: AbortSignal): Promise<void>
-  /** The pinned checkpoints, newest first. */
+  /** The checkpoints that are pinned or kept, newest first. */
   list(): Promise<readonly PinnedCheckpoint[]>
   /** Waits for what is being written, and for what follows from that at once. */
   close(): Promise<void>
@@ -91,6 +109,7 @@ export interface Store {
 
 /** Opens the embedded IPFS node (Helia) of a state folder, creating it when missing. */
 export async function openStore(folder: string, options: StoreOptions = {}): Promise<Store> {
+  const keptFolder = join(folder, 'kept')
   const blockstore = new DurableBlockstore(join(folder, 'blocks'))
   const datastore = new DurableDatastore(join(folder, 'records'))
   await blockstore.open()
@@ -119,6 +138,40 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     },
   }
 
+  let opened: Promise<KeptBlocks> | null = null
+  const openKept = async (): Promise<KeptBlocks> => {
+    for (const name of ['blocks', 'records', 'kept']) await removeUnfinished(join(folder, name))
+    const unlessPinned = async (cid: CidText) => {
+      try {
+        await blocks.delete(cid)
+      } catch (error) {
+        if (!(error instanceof Error && error.name === 'BlockPinnedError')) throw error
+      }
+    }
+    return await KeptBlocks.open(keptFolder, { clock, tracked, delete: unlessPinned })
+  }
+  const kept: Store['kept'] = () => {
+    opened ??= openKept()
+    return opened
+  }
+
+  /** The blocks as seen by what is done for `part`: all that is asked for or put is kept for it. */
+  const blocksFor = async (part: KeptFor | undefined): Promise<BlockStore> => {
+    if (part === undefined) return blocks
+    const names = await kept()
+    return {
+      ...blocks,
+      get: async (cid) => {
+        await names.name(part, [cid])
+        return await blocks.get(cid)
+      },
+      put: async (cid, bytes) => {
+        await names.name(part, [cid])
+        await blocks.put(cid, bytes)
+      },
+    }
+  }
+
   const readManifest = async (cid: CidText): Promise<CheckpointManifest> => {
     const bytes = await blocks.get(cid)
     if (bytes === undefined) throw notFound(cid)
@@ -127,6 +180,16 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
 
   const pin = async (cid: CidText, manifest: CheckpointManifest, signal?: AbortSignal): Promise<void> =>
     tracked(pinCheckpoint(helia.pins, cid, manifest, { nowMs: clock.now(), leavesOf }, signal))
+
+  const retain = async (
+    cid: CidText,
+    manifest: CheckpointManifest,
+    keptFor?: KeptFor,
+    signal?: AbortSignal,
+  ): Promise<void> =>
+    keptFor === undefined
+      ? await pin(cid, manifest, signal)
+      : await (await kept()).nameCheckpoint(keptFor, cid)
 
   /** A file of a checkpoint that is here, of exactly this length. */
   const readFile = async (
@@ -175,44 +238,46 @@ export async function openStore(folder: string, options: StoreOptions = {}): Pro
     return (await Promise.all((await linksOf(cid, bytes)).map(leavesOf))).flat()
   }
 
+  const writeCheckpoint: Store['writeCheckpoint'] = async (state, table, links, keptFor) => {
+    const target = await blocksFor(keptFor)
+    const { length } = state.theta
+    const frozenBytes = 4 * (length - movingCountOf(table, length))
+    const add = (content: Uint8Array) =>
+      fileBlocks(splitAtFrozen(content, frozenBytes), target.put, parameterFileOptions)
+    const file = writeParameterFile(state.theta, table)
+    const fileCid = await add(file)
+    const vectors: CidText[] = []
+    for (const vector of state.vectors) vectors.push(await add(floatBytes(vector)))
+    const manifest: CheckpointManifest = {
+      version: frozenBytes > 0 ? 3 : 2,
+      ...links,
+      stateRoot: stateRoot(state),
+      vectors,
+      tensors: fileCid,
+      tensorBytes: file.length,
+      table: table.map(({ name, shape, offset }) => ({ name, shape: [...shape], offset })),
+    }
+    const manifestBytes = encodeCheckpointManifest(manifest)
+    const manifestCid = contentId(manifestBytes, 'dag-cbor')
+    await target.put(manifestCid, manifestBytes)
+    await retain(manifestCid, manifest, keptFor)
+    return { manifestCid, fileCid, bytes: file.length }
+  }
+
   return {
     blocks,
-    writeCheckpoint: async (state, table, links) => {
-      const { length } = state.theta
-      const frozenBytes = 4 * (length - movingCountOf(table, length))
-      const add = async (content: Uint8Array) => {
-        const parts = splitAtFrozen(content, frozenBytes)
-        const added = await tracked(files.addByteStream(parts, parameterFileOptions))
-        return added.toString() as CidText
-      }
-      const file = writeParameterFile(state.theta, table)
-      const fileCid = await add(file)
-      const vectors: CidText[] = []
-      for (const vector of state.vectors) vectors.push(await add(floatBytes(vector)))
-      const manifest: CheckpointManifest = {
-        version: frozenBytes > 0 ? 3 : 2,
-        ...links,
-        stateRoot: stateRoot(state),
-        vectors,
-        tensors: fileCid,
-        tensorBytes: file.length,
-        table: table.map(({ name, shape, offset }) => ({ name, shape: [...shape], offset })),
-      }
-      const manifestBytes = encodeCheckpointManifest(manifest)
-      const manifestCid = contentId(manifestBytes, 'dag-cbor')
-      await blocks.put(manifestCid, manifestBytes)
-      await pin(manifestCid, manifest)
-      return { manifestCid, fileCid, bytes: file.length }
-    },
+    kept,
+    writeCheckpoint: (...of) => tracked(writeCheckpoint(...of)),
     readCheckpoint,
-    fetchCheckpoint: async (cid, fetch, signal) => {
-      const manifest = await fetchCheckpointBlocks(cid, { blocks, linksOf, fetch, signal })
+    fetchCheckpoint: async (cid, fetch, signal, keptFor) => {
+      const target = await blocksFor(keptFor)
+      const manifest = await fetchCheckpointBlocks(cid, { blocks: target, linksOf, fetch, signal })
       const checkpoint = await readCheckpoint(cid, signal)
-      await pin(cid, manifest, signal)
+      await retain(cid, manifest, keptFor, signal)
       return checkpoint
     },
     pin: async (cid, signal) => pin(cid, await readManifest(cid), signal),
-    list: () => pinnedCheckpoints(helia.pins, readManifest),
+    list: async () => pinnedCheckpoints(helia.pins, readManifest, await keptCheckpoints(keptFolder)),
     close: async () => {
       while (writing.size > 0) {
         await Promise.allSettled(writing)
