@@ -20,11 +20,12 @@ export interface History {
 }
 
 export interface RebuildDependencies {
-  /** A block from this node's store, or from a peer; verified against its CID. */
-  fetch(cid: CidText, maxBytes: number): Promise<Uint8Array>
-  /** Stores an average that was made again, since nobody has it any more. */
-  keep(cid: CidText, block: Uint8Array): Promise<unknown>
-  readCheckpoint(cid: CidText): Promise<ReplicaState>
+  /** A block from this node's store, or from a peer; verified against its CID. `round`: what it is a part of, if of one. */
+  fetch(cid: CidText, maxBytes: number, round?: number): Promise<Uint8Array>
+  /** Stores a round's average that was made again, since nobody has it any more. */
+  keep(cid: CidText, block: Uint8Array, round: number): Promise<unknown>
+  /** The checkpoint of a round. */
+  readCheckpoint(cid: CidText, round: number): Promise<ReplicaState>
   verify(signer: WorkerId, bytes: Uint8Array, signature: Uint8Array): Promise<boolean>
 }
 
@@ -80,7 +81,7 @@ export async function rebuild(
     state = initialState(await history.initialWeights(), history.averaging)
   } else {
     try {
-      state = await readCheckpoint(base.checkpoint!)
+      state = await readCheckpoint(base.checkpoint!, base.round)
     } catch (error) {
       // Nobody may have kept it: the one before, and more contributions, lead to the same weights.
       if (!isMurmurError(error, 'BLOCK_UNAVAILABLE')) throw error
@@ -100,8 +101,9 @@ export async function rebuild(
     if (root !== manifest.baseRoot) throw broken(`round ${manifest.round} starts from another root`)
     const { averaging, parameterCount } = history
     const updates = await roundUpdates(manifest, {
-      ...{ averaging, parameterCount, keep },
-      fetch: ({ cid, maxBytes }) => fetch(cid, maxBytes),
+      ...{ averaging, parameterCount },
+      fetch: ({ cid, maxBytes }) => fetch(cid, maxBytes, manifest.round),
+      keep: (cid, block) => keep(cid, block, manifest.round),
     })
     const next = applyRound(state, updates, averaging, manifest.round)
     if (next.stateRoot !== manifest.stateRoot)

@@ -3,6 +3,7 @@ import { checkedShare } from '../aggregation/shared-average.ts'
 import { averageBytes, contributionBytes } from '../coordinator/placement/round-bytes.ts'
 import type { RunFile } from '../protocol/run-spec.ts'
 import { localShape, localStateBytes } from '../verification/local-state.ts'
+import { keptCheckpoints } from '../worker/kept-runs.ts'
 import { keptRounds } from '../worker/run-blocks.ts'
 import type { RunNeeds } from './run-needs.ts'
 
@@ -15,8 +16,9 @@ export interface DiskNeeds {
 
 /**
  * What a run leaves on a worker's disk, at most: of the rounds that auditors may ask for, the local state at the end of each
- * (the segments between have hashes alone) and what was averaged; the local state it began with; a checkpoint of every epoch
- * and the weights that the run started from, which share what is frozen. Program, data and manifests are left out.
+ * (the segments between have hashes alone) and what was averaged; the local state it began with; the
+ * newest checkpoints, with the one that pushes the oldest out, and the weights that the run started from, which share what
+ * is frozen. Program, data and manifests are left out.
  */
 export function diskNeeds(
   { model, init, train, averaging: section, workers }: RunFile,
@@ -31,7 +33,8 @@ export function diskNeeds(
   const local = localStateBytes(localShape({ parameterCount, moments }, averaging))
   const perRound = local + contribution * (1 + share * (workers.min - 1)) + (average ?? 0)
   const startsFromWeights = init !== null || model.preset !== 'gpt'
-  const copies = train.epochs * (1 + replicaVectors(averaging)) + (startsFromWeights ? 1 : 0)
+  const checkpoints = Math.min(train.epochs, 1 + keptCheckpoints)
+  const copies = checkpoints * (1 + replicaVectors(averaging)) + (startsFromWeights ? 1 : 0)
   const frozenBytes = 4 * (parameterCount - movingCount)
   return {
     totalBytes: Math.ceil(local + rounds * perRound + 4 * copies * movingCount + frozenBytes),

@@ -80,6 +80,7 @@ export async function startWorker(options: WorkerProcessOptions): Promise<Worker
     },
   )
   const store = await openStore(folder, { libp2p: network.libp2p, clock })
+  const kept = await store.kept()
   const engine = await openEngine(options)
   await mkdir(folder, { recursive: true })
   const tokensPerSecond = (await knownSpeed(folder, engine.engineClass)) ?? 0
@@ -94,6 +95,7 @@ export async function startWorker(options: WorkerProcessOptions): Promise<Worker
     {
       network,
       store,
+      kept,
       engine,
       clock,
       offer: () => offer.current(),

@@ -178,6 +178,7 @@ async function startWorker(
     {
       network: tampering.network?.(network) ?? network,
       store,
+      kept: await store.kept(),
       engine: ortCpuEngine(),
       clock,
       log: (code, text) => {

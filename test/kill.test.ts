@@ -6,8 +6,10 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { mintDevTokens } from '../chain/deploy.ts'
 import { devAccount } from '../chain/devnet.ts'
 import { connectEscrow } from '../chain/escrow.ts'
+import { openStore } from '../checkpoints/store.ts'
 import { devRoles } from '../cli/accounts.ts'
 import { connectApi } from '../cli/api-client.ts'
+import { workerFolder } from '../cli/home.ts'
 import { launchCluster } from '../cli/launch.ts'
 import { prepareRun, submitRun } from '../cli/submit.ts'
 import type { RunReport } from '../protocol/report.ts'
@@ -32,6 +34,7 @@ test('a worker killed in the middle of a round: the run goes on, and it is paid 
   const signal = AbortSignal.timeout(90_000)
   const cluster = await launchCluster({ home, workers: 3, detached: false }, signal)
   let pids: readonly number[] = []
+  let killed = 0
   try {
     pids = [...cluster.processes.map(({ pid }) => pid), ...(await descendants(process.pid))]
     const api = await connectApi(home)
@@ -69,8 +72,8 @@ test('a worker killed in the middle of a round: the run goes on, and it is paid 
       ({ epochs, round, phase, workers }) =>
         epochs[0]?.settled === true && round < 3 && phase === 'train' && workers[0],
     )
-    const index = devAccountOf(victim.payout!)
-    process.kill(cluster.processes.find(({ role }) => role === `worker-${index}`)!.pid, 'SIGKILL')
+    killed = devAccountOf(victim.payout!)
+    process.kill(cluster.processes.find(({ role }) => role === `worker-${killed}`)!.pid, 'SIGKILL')
     await watch('the run to be over', ({ phase }) => ['finished', 'failed', 'stopped'].includes(phase))
     const survivors = (report: RunReport) => report.workers.filter(({ id }) => id !== victim.id)
     await watch('the survivors to have claimed', (report) =>
@@ -106,6 +109,10 @@ test('a worker killed in the middle of a round: the run goes on, and it is paid 
   } finally {
     await cluster.stop()
   }
+  const survivor = [1, 2, 3].find((index) => index !== killed)
+  const store = await openStore(workerFolder(home, `worker-${survivor}`))
+  expect((await store.list()).map(({ manifest }) => manifest.epoch)).toEqual([3, 2, 1])
+  await store.close()
   await until('every process to be gone', 10_000, async () => (await running(pids)).length === 0)
 })
 

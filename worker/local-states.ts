@@ -20,7 +20,7 @@ export interface Held {
 }
 
 /** What every newcomer starts from; its block is stored, since an auditor may ask for it. */
-export async function emptyHeld(blocks: BlockStore, shape: LocalShape): Promise<Held> {
+export async function emptyHeld(blocks: Pick<BlockStore, 'put'>, shape: LocalShape): Promise<Held> {
   const local = emptyLocalState(shape)
   const block = packLocalState(local)
   const digest = localStateDigest(block)
@@ -34,7 +34,7 @@ export interface HeldAfterOptions {
   readonly manifests: readonly RoundManifest[]
   /** What is in memory. */
   readonly candidates: readonly Held[]
-  readonly blocks: BlockStore
+  readonly blocks: Pick<BlockStore, 'get'>
   readonly shape: LocalShape
 }
 

@@ -54,6 +54,7 @@ test('the head hears why this run is declined, nothing old of one that loads, an
     { addresses: [head.addresses()[0]!], token: '', payout: null, agent: 'test' },
     {
       ...{ network: node, clock: { now: () => Date.now() }, log: () => {}, store: { blocks: {} } },
+      kept: { drop: async () => {}, runs: () => new Map() },
       engine: { engineClass: 'none', loadTraining: async () => ({}) },
     } as unknown as WorkerNodeDependencies,
   )

@@ -1,4 +1,5 @@
 import { expect, test, vi } from 'vitest'
+import type { KeptFor } from '../checkpoints/kept-blocks.ts'
 import { createLoopback, type Loopback, testSignal } from '../network/loopback.ts'
 import { type ExitKind, MurmurError } from '../protocol/errors.ts'
 import { aRun } from '../protocol/fixtures/names.ts'
@@ -7,7 +8,10 @@ import { maxRequestBytes } from '../protocol/limits.ts'
 import type { Network } from '../protocol/ports.ts'
 import { type Assignment, decode, encode } from '../protocol/wire.ts'
 import { DeclinedRuns } from './declined-runs.ts'
+import { keptMs } from './kept-runs.ts'
 import { WorkerNode, type WorkerNodeDependencies } from './node.ts'
+
+const keepsNothing = { name: async () => {}, drop: async () => {}, runs: () => new Map() }
 
 /** A head that has no work unless told, tells how often and with what it was asked, and wants to hear once a minute. */
 function idleHead(network: Network) {
@@ -61,6 +65,7 @@ test('its head wakes a worker between two heartbeats; what anybody else asks is 
       ...{ network: node, clock: { now: () => Date.now() }, log: () => {} },
       engine: { engineClass: 'none' },
       store: { blocks: { get: async () => undefined } },
+      kept: keepsNothing,
     } as unknown as WorkerNodeDependencies,
   )
   const life = worker.live()
@@ -75,6 +80,32 @@ test('its head wakes a worker between two heartbeats; what anybody else asks is 
     await expect(asker.request(node.self, payload, testSignal())).rejects.toMatchObject({
       code: 'NOT_SERVING',
     })
+  await worker.stop()
+  await life
+})
+
+test('once it has heard its head, a worker lets go of a run of long ago', async () => {
+  await using loopback = createLoopback()
+  const [head, node] = [await loopback.start(), await loopback.start()]
+  const { beat } = idleHead(head)
+  const letGo: boolean[] = []
+  const kept = {
+    runs: () => new Map([[aRun, 0]]),
+    drop: async (isOver: (part: KeptFor) => boolean) => void letGo.push(isOver({ run: aRun, kind: 'run' })),
+  }
+  const worker = new WorkerNode(
+    { addresses: [head.addresses()[0]!], token: '', payout: null, agent: 'test' },
+    {
+      ...{ network: node, clock: { now: () => keptMs }, log: () => {}, kept },
+      engine: { engineClass: 'none' },
+      store: { blocks: {} },
+    } as unknown as WorkerNodeDependencies,
+  )
+  const life = worker.live()
+  await beat(1)
+  await head.request(node.self, new Uint8Array(), testSignal())
+  await beat(2)
+  expect(letGo).toEqual([true])
   await worker.stop()
   await life
 })
@@ -98,6 +129,7 @@ async function assigned(loopback: Loopback, error: MurmurError) {
       ...{ network: node, clock: { now: () => nowMs }, log: (code: string) => logged.push(code) },
       engine: { engineClass: 'none' },
       store: { blocks: { get: async () => await Promise.reject(error) } },
+      kept: keepsNothing,
     } as unknown as WorkerNodeDependencies,
   )
   const life = worker.live()

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { KeptBlocks } from '../checkpoints/kept-blocks.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { backoffMs } from '../protocol/backoff.ts'
 import { errorText, isMurmurError, MurmurError } from '../protocol/errors.ts'
@@ -7,10 +8,12 @@ import type { CidText, Hash, RunId, WorkerId } from '../protocol/ids.ts'
 import type { Clock, Network } from '../protocol/ports.ts'
 import { topicOf } from '../protocol/topic.ts'
 import type { Assignment, NodeOffer } from '../protocol/wire.ts'
-import { connectClaimer, type EarningsClaimer } from './claim-earnings.ts'
 import { DeclinedRuns, isPermanent } from './declined-runs.ts'
 import type { Engine } from './engine/engine.ts'
 import { type HeadCache, HeadLink, isFinal, type Payout } from './head-link.ts'
+import { KeptRuns } from './kept-runs.ts'
+import { RunBlocks } from './run-blocks.ts'
+import { RunClaims } from './run-claims.ts'
 import { loadRunContext, type RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
 import { type FailedWarmUp, failedAgain, isTooSoon } from './warm-up-retry.ts'
@@ -30,6 +33,8 @@ export interface WorkerNodeOptions {
 export interface WorkerNodeDependencies {
   readonly network: Network
   readonly store: Store
+  /** The store's. */
+  readonly kept: KeptBlocks
   readonly engine: Engine
   readonly clock: Clock
   /** What this host offers, as far as it is known. */
@@ -51,8 +56,6 @@ const recall = { firstMs: 250, maxMs: 15_000 }
 const soonAttempts = 12
 /** A peer that could not be reached is not dialled with every heartbeat: its address may be anybody's. */
 const redialMs = 5_000
-/** Runs whose pay is still looked after: what is owed becomes claimable when its dispute window is over. */
-const keptClaimers = 16
 
 /** The run that this worker is in. */
 interface Entered {
@@ -72,14 +75,13 @@ export class WorkerNode {
   readonly #abort = new AbortController()
   readonly #runsDone = new Set<RunId>()
   readonly #declined = new DeclinedRuns()
-  /** By the run's id in its escrow. */
-  readonly #claimers = new Map<Hash, EarningsClaimer>()
+  readonly #keptRuns: KeptRuns
+  readonly #claims: RunClaims
   #run: Entered | null = null
   #failed: FailedWarmUp | null = null
   #peers: readonly WorkerId[] = []
   /** When peers were last dialled. */
   #dialled = new Map<WorkerId, number>()
-  #claiming: Promise<void> | null = null
   /** Told with every heartbeat, until this worker goes on to another run or one loads. */
   #lastError = ''
   /** The run that it entered last. */
@@ -94,6 +96,10 @@ export class WorkerNode {
     this.#dependencies = dependencies
     const { addresses, token, agent, payout } = options
     const { engineClass } = dependencies.engine
+    const { kept, clock } = dependencies
+    const log = (code: string, text: string) => this.#log(code, text)
+    this.#keptRuns = new KeptRuns({ kept, clock, log })
+    this.#claims = new RunClaims(payout, { clock, log, fetch: (...of) => this.#fetch(...of) })
     this.#link = new HeadLink(
       { addresses, token, agent, engineClass, payout },
       dependencies.network,
@@ -124,6 +130,7 @@ export class WorkerNode {
         }
         this.#wake = new AbortController()
         await this.#heartbeat()
+        await this.#keptRuns.perhapsForget(this.#run?.id ?? null)
         failures = 0
         if (this.#draining && this.#isIdle()) {
           this.#drained.resolve()
@@ -195,7 +202,7 @@ export class WorkerNode {
     this.#abort.abort(new Error('stopped'))
     this.#drained.resolve()
     await this.#run?.run?.close()
-    await this.#claiming
+    await this.#claims.settled
   }
 
   async #heartbeat(): Promise<void> {
@@ -229,9 +236,10 @@ export class WorkerNode {
       return
     }
     this.#meet(assignment)
-    this.#claim(assignment)
+    this.#claims.offer(assignment)
     if (assignment.ended) {
       await this.#leaveRun(assignment.run)
+      if (!this.#runsDone.has(assignment.run)) await this.#keptRuns.ended(assignment.run)
       this.#runsDone.add(assignment.run)
       return
     }
@@ -274,7 +282,7 @@ export class WorkerNode {
 
   /** Warms up for a run, in the background: heartbeats go on meanwhile. One that it declined before it declines at once. */
   #enter(assignment: Assignment): void {
-    const { store, network, engine, clock, train } = this.#dependencies
+    const { store, kept, network, engine, clock, train } = this.#dependencies
     const id = assignment.run
     const heads = this.#link.heads.map((head) => head.id)
     const refusal = this.#declined.reasonFor(id)
@@ -288,25 +296,30 @@ export class WorkerNode {
       this.#wake.abort()
       return
     }
-    const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
     const work = async () => {
-      const context = await loadRunContext(id, fetch)
+      const context = await loadRunContext(id, (cid, maxBytes) => this.#fetch(id, cid, maxBytes))
       const session = await engine.loadTraining(context.trainingProgram, this.#abort.signal)
       const run = await WorkerRun.open(
         { context, heads, term: assignment.term, topic: topicOf(id) },
         {
-          network,
+          ...{ run: id, network, kept, session },
           blocks: store.blocks,
-          session,
           peers: () => this.#peers,
           randomSalt: () => `0x${randomBytes(32).toString('hex')}` as Hash,
           now: () => clock.now(),
           writeCheckpoint: async (state, { round, epoch }, parent) => {
             const { data, programs } = context.spec
             const links = { run: id, program: programs.training, data, round, epoch, parent }
-            return (await store.writeCheckpoint(state, context.model.table, links)).manifestCid
+            const keptFor = { run: id, kind: 'checkpoint', round } as const
+            const written = await store.writeCheckpoint(state, context.model.table, links, keptFor)
+            await this.#keptRuns.wroteCheckpoint(id)
+            return written.manifestCid
           },
-          readCheckpoint: async (cid, signal) => (await store.fetchCheckpoint(cid, fetch, signal)).state,
+          readCheckpoint: async (cid, round, signal) => {
+            const keptFor = { run: id, kind: 'checkpoint', round } as const
+            const fetch = (block: CidText, maxBytes: number) => this.#fetchFromPeers(block, maxBytes)
+            return (await store.fetchCheckpoint(cid, fetch, signal, keptFor)).state
+          },
           log: (code, text) => this.#log(code, text),
           train,
         },
@@ -338,14 +351,21 @@ export class WorkerNode {
     })
   }
 
-  async #fetch(cid: CidText, maxBytes: number): Promise<Uint8Array> {
-    const { store, network } = this.#dependencies
-    const own = await store.blocks.get(cid)
-    if (own !== undefined) return own
+  /** What belongs to a run as a whole. */
+  #fetch(run: RunId, cid: CidText, maxBytes: number): Promise<Uint8Array> {
+    const { network, store, kept } = this.#dependencies
+    const log = (code: string, text: string) => this.#log(code, text)
+    const blocks = new RunBlocks({
+      ...{ run, network, kept, log },
+      blocks: store.blocks,
+      peers: () => this.#peers,
+    })
+    return blocks.fetch(cid, maxBytes, this.#abort.signal, { timeoutMs: fetchTimeoutMs })
+  }
+
+  #fetchFromPeers(cid: CidText, maxBytes: number): Promise<Uint8Array> {
     const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(fetchTimeoutMs)])
-    const bytes = await network.fetchBlock(this.#peers, cid, { signal, maxBytes })
-    await store.blocks.put(cid, bytes)
-    return bytes
+    return this.#dependencies.network.fetchBlock(this.#peers, cid, { signal, maxBytes })
   }
 
   async #leaveRun(run: RunId): Promise<void> {
@@ -353,34 +373,6 @@ export class WorkerNode {
     const current = this.#run.run
     this.#run = null
     await current?.close()
-  }
-
-  /** Claims what final epochs owe, one after the other, so that no later root can give it to another. */
-  #claim({ escrow, payoutTree }: Assignment): void {
-    const { payout } = this.#options
-    if (escrow === null || payoutTree === null || payout === null || !('account' in payout)) return
-    const { account } = payout
-    let claimer = this.#claimers.get(escrow.run)
-    if (claimer === undefined) {
-      const fetch = (cid: CidText, maxBytes: number) => this.#fetch(cid, maxBytes)
-      claimer = connectClaimer(escrow, account.address, account, { clock: this.#dependencies.clock, fetch })
-      this.#claimers.set(escrow.run, claimer)
-      for (const [run] of this.#claimers) if (this.#claimers.size > keptClaimers) this.#claimers.delete(run)
-    }
-    claimer.offer(payoutTree)
-    if (this.#claiming !== null) return
-    this.#claiming = claimer
-      .claim(0n)
-      .then((claimed) => {
-        if (claimed !== null)
-          this.#log('CLAIMED', `${claimed.amount} wei to ${account.address}, ${claimed.gasUsed} gas`)
-      })
-      .catch((error: unknown) =>
-        this.#log(isMurmurError(error) ? error.code : 'CLAIM_FAILED', errorText(error)),
-      )
-      .finally(() => {
-        this.#claiming = null
-      })
   }
 
   #log(code: string, text: string): void {

@@ -2,11 +2,12 @@ import type { ReplicaState } from '../aggregation/replica-state.ts'
 import { type Rebuilt, rebuild } from '../checkpoints/rebuild.ts'
 import { startingWeights } from '../checkpoints/starting-weights.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
-import type { RunBlocksDependencies } from './run-blocks.ts'
+import { RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
 import type { RunContext } from './run-context.ts'
 
 export interface RebuildRunDependencies extends RunBlocksDependencies {
-  readCheckpoint(cid: CidText, signal: AbortSignal): Promise<ReplicaState>
+  /** The checkpoint of this round. */
+  readCheckpoint(cid: CidText, round: number, signal: AbortSignal): Promise<ReplicaState>
 }
 
 const fetchTimeoutMs = 60_000
@@ -19,17 +20,13 @@ export function rebuildRun(
   newest: CidText | null,
   heads: readonly WorkerId[],
   { run, spec, model, averaging }: RunContext,
-  { blocks, network, peers, readCheckpoint }: RebuildRunDependencies,
+  dependencies: RebuildRunDependencies,
   signal: AbortSignal,
 ): Promise<Rebuilt> {
-  const fetch = async (cid: CidText, maxBytes: number) => {
-    const own = await blocks.get(cid)
-    if (own !== undefined) return own
-    const timed = AbortSignal.any([signal, AbortSignal.timeout(fetchTimeoutMs)])
-    const bytes = await network.fetchBlock(peers(), cid, { signal: timed, maxBytes })
-    await blocks.put(cid, bytes)
-    return bytes
-  }
+  const { network, readCheckpoint } = dependencies
+  const blocks = new RunBlocks(dependencies)
+  const fetch = (cid: CidText, maxBytes: number, round?: number) =>
+    blocks.fetch(cid, maxBytes, signal, { round, timeoutMs: fetchTimeoutMs })
   return rebuild(
     newest,
     {
@@ -41,8 +38,8 @@ export function rebuildRun(
     },
     {
       fetch,
-      keep: (cid, block) => blocks.put(cid, block),
-      readCheckpoint: (cid) => readCheckpoint(cid, signal),
+      keep: (cid, block, round) => blocks.keep(round, new Map([[cid, block]])),
+      readCheckpoint: (cid, round) => readCheckpoint(cid, round, signal),
       verify: (...of) => network.verify(...of),
     },
   )

@@ -1,28 +1,47 @@
 import { expect, test } from 'vitest'
+import { links, stores } from '../checkpoints/fixtures/stores.ts'
 import { contentId } from '../protocol/content-id.ts'
 import type { CidText } from '../protocol/ids.ts'
 import type { Network } from '../protocol/ports.ts'
-import { keptRounds, RunBlocks } from './run-blocks.ts'
+import { keptRounds, RunBlocks, type RunBlocksDependencies } from './run-blocks.ts'
+
+const { openIn } = stores()
+const blockOf = (text: string): readonly [CidText, Uint8Array] => {
+  const bytes = Buffer.from(text)
+  return [contentId(bytes, 'raw'), bytes]
+}
+/** Peers have everything that is asked for by a text. */
+const elsewhere = new Map(Array.from({ length: 10 }, (_, round) => blockOf(`theirs ${round}`)))
+const network = {
+  fetchBlock: async (_: unknown, cid: CidText) => elsewhere.get(cid)!,
+} as unknown as Network
+const { signal } = new AbortController()
 
 test.each([
   ['blocking', false, 5],
   ['eager', true, 6],
-])('%s: of two epochs of two rounds each, and the newest round, blocks stay', async (_, eager, stay) => {
-  const stored = new Map<CidText, Uint8Array>()
-  const blocks = {
-    get: async (cid: CidText) => stored.get(cid),
-    has: async (cid: CidText) => stored.has(cid),
-    put: async (cid: CidText, bytes: Uint8Array) => void stored.set(cid, bytes),
-    delete: async (cid: CidText) => void stored.delete(cid),
-  }
-  const network = {} as Network
-  const kept = new RunBlocks(keptRounds({ roundsPerEpoch: 2 }, { eager }), {
-    ...{ network, blocks, peers: () => [] },
-  })
-  for (let round = 0; round < 10; round++) {
-    const bytes = Uint8Array.of(round)
-    await kept.keep(round, new Map([[contentId(bytes, 'raw'), bytes]]))
-    expect(stored.size).toBe(Math.min(round + 1, stay))
-  }
-  expect([...stored.values()].map(([round]) => round)).toEqual([4, 5, 6, 7, 8, 9].slice(-stay))
-})
+])(
+  '%s: of two epochs of two rounds each, and the newest round, blocks stay, over restarts too',
+  async (name, eager, stay) => {
+    const rounds = Array.from({ length: 10 }, (_, round) => round)
+    const manifest = blockOf('of the whole run')
+    for (const round of rounds) {
+      // A process for each round.
+      const store = await openIn(name)
+      const dependencies: RunBlocksDependencies = {
+        ...{ run: links.run, network, blocks: store.blocks, kept: await store.kept() },
+        ...{ peers: () => [], log: (code) => expect.unreachable(code) },
+      }
+      const kept = new RunBlocks(dependencies, keptRounds({ roundsPerEpoch: 2 }, { eager }))
+      await kept.put(...manifest)
+      await kept.fetch(blockOf(`theirs ${round}`)[0], 100, signal, { round })
+      await kept.keep(round, new Map([blockOf(`own ${round}`)]))
+      for (const which of ['own', 'theirs']) {
+        const here = await Promise.all(rounds.map((of) => store.blocks.has(blockOf(`${which} ${of}`)[0])))
+        expect(rounds.filter((of) => here[of])).toEqual(rounds.slice(0, round + 1).slice(-stay))
+      }
+      expect(await store.blocks.has(manifest[0])).toBe(true)
+      await store.close()
+    }
+  },
+)

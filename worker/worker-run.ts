@@ -66,7 +66,7 @@ export class WorkerRun {
     this.#options = options
     this.#dependencies = dependencies
     const { spec, averaging } = options.context
-    this.#blocks = new RunBlocks(keptRounds(spec.train, averaging), dependencies)
+    this.#blocks = new RunBlocks(dependencies, keptRounds(spec.train, averaging))
     this.#trainer = new RoundTrainer({ ...dependencies, context: options.context, blocks: this.#blocks })
     this.#averages = new AverageChecks({
       ...dependencies,
@@ -101,7 +101,7 @@ export class WorkerRun {
     const shape = localShape(model, options.context.averaging)
     const manifests = rebuilt.manifests.map(({ manifest }) => manifest)
     const self = dependencies.network.self
-    const { blocks } = dependencies
+    const blocks = new RunBlocks(dependencies)
     const empty = await emptyHeld(blocks, shape)
     const found = await heldAfter({ self, manifests, candidates: [empty], blocks, shape })
     const held = found === null || found === 'unknown' ? empty : found
@@ -177,7 +177,10 @@ export class WorkerRun {
     if (bytes > maxAnnouncementBytes || this.#fetching.has(cid)) return
     this.#fetching.add(cid)
     try {
-      const block = await this.#blocks.fetch(cid, bytes, this.#abort.signal, author)
+      const block = await this.#blocks.fetch(cid, bytes, this.#abort.signal, {
+        first: author,
+        round: this.#state.round,
+      })
       const message = decode('Gossip', block, maxAnnouncementBytes)
       if (message.body.kind !== 'large') this.#receive(author, message)
     } catch (error) {
@@ -267,12 +270,13 @@ export class WorkerRun {
 
   async #apply(manifest: RoundManifest, admitted: boolean): Promise<void> {
     const { context } = this.#options
-    const { blocks, writeCheckpoint } = this.#dependencies
+    const { writeCheckpoint } = this.#dependencies
     const { round } = manifest
     const signed = this.#signed
     try {
       await openManifest(signed, this.#state.heads, (...of) => this.#dependencies.network.verify(...of))
-      await blocks.put(contentId(signed, 'raw'), signed)
+      await this.#blocks.put(contentId(signed, 'raw'), signed)
+      await this.#blocks.dropBefore(round)
       const { averaging, model } = context
       const updates = await roundUpdates(manifest, {
         ...{ averaging, parameterCount: model.parameterCount },
@@ -304,16 +308,15 @@ export class WorkerRun {
   ): Promise<Uint8Array> {
     // An average is the signing head's.
     const first = worker ?? this.#state.heads[leaderIndex(term)]
-    const bytes = await this.#blocks.fetch(cid, maxBytes, this.#abort.signal, first)
-    await this.#blocks.keep(round, new Map([[cid, bytes]]))
-    return bytes
+    return await this.#blocks.fetch(cid, maxBytes, this.#abort.signal, { first, round })
   }
 
   /** After an admitted round: what it trained, or after a restart what this node has on its disk of it. */
   async #heldSince(manifest: RoundManifest): Promise<Held> {
     if (this.#pending?.round === manifest.round) return this.#pending
     const shape = this.#shape
-    const { blocks, network } = this.#dependencies
+    const { network } = this.#dependencies
+    const blocks = this.#blocks
     const options = { self: network.self, manifests: [manifest], candidates: [this.#held] }
     const found = await heldAfter({ ...options, blocks, shape })
     return found === null || found === 'unknown' ? await emptyHeld(blocks, shape) : found
@@ -346,7 +349,8 @@ export class WorkerRun {
     const pending = this.#pending
     this.#pending = null
     const shape = this.#shape
-    const { blocks, network, log } = this.#dependencies
+    const { network, log } = this.#dependencies
+    const blocks = this.#blocks
     const found = await heldAfter({
       self: network.self,
       manifests: manifests.map(({ manifest }) => manifest),
