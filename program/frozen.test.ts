@@ -21,7 +21,7 @@ const batch = {
 const namesOf = (table: ParameterTable, role?: 'frozen') =>
   table.parameters.filter((parameter) => parameter.role === role).map(({ name }) => name)
 
-test.each<InnerOptimizer>(['adamw', 'muon', 'sgd', 'lion'])(
+test.each<InnerOptimizer>(['adamw', 'muon', 'normuon', 'sgd', 'lion'])(
   'under %s, what is frozen stays as it is to the bit, all else moves',
   async (innerOptimizer) => {
     const { training, evaluation, table } = buildTrainingProgram(spec, { innerOptimizer, freeze })

@@ -20,6 +20,8 @@ export interface Parameter {
    * variances), or it stays as it is. What is frozen stays as it is. Without a role, a parameter is trained.
    */
   readonly role?: 'statistic' | 'frozen'
+  /** Columns of each of the matrices that lie side by side in it, where it is not one. */
+  readonly joined?: readonly number[]
 }
 
 export interface ParameterTable {
@@ -76,8 +78,15 @@ const entry = z
     ]),
     decay: z.boolean(),
     role: z.enum(['statistic', 'frozen']).optional(),
+    joined: z.array(z.int().min(1)).min(2).max(64).optional(),
   })
   .refine(({ decay, role }) => !(decay && role !== undefined), 'what is not trained does not decay')
+  .refine(
+    ({ shape, joined }) =>
+      joined === undefined ||
+      (shape.length === 2 && joined.reduce((sum, columns) => sum + columns, 0) === shape[1]),
+    'matrices that are joined have all of the columns',
+  )
 const entries = z.array(entry).min(1).max(100_000)
 
 /** The leading part that is not frozen, as a table of its own: what an optimizer sees. */
@@ -90,13 +99,14 @@ export function movingPart(table: ParameterTable): ParameterTable {
 /** The table as it rides in a program's metadata: JSON with keys in a fixed order and no spaces. */
 export function encodeTable({ parameters }: ParameterTable): string {
   return JSON.stringify(
-    parameters.map(({ name, shape, offset, init, decay, role }) => ({
+    parameters.map(({ name, shape, offset, init, decay, role, joined }) => ({
       name,
       shape,
       offset,
       init: init.kind === 'normal' ? { kind: init.kind, std: init.std } : { kind: init.kind },
       decay,
       ...(role === undefined ? {} : { role }),
+      ...(joined === undefined ? {} : { joined }),
     })),
   )
 }

@@ -43,25 +43,28 @@ test('a table lays statistics behind what is trained, and keeps their role', () 
   )
 })
 
-test.each(['adamw', 'muon'] as const)('%s leaves statistics to the program', async (innerOptimizer) => {
-  const { training } = buildPrograms(() => model, 4, { innerOptimizer })
-  expect(checkProgram(training).table.trainedCount).toBe(8)
-  const session = await ortCpuEngine().loadTraining(training)
-  const zeros = () => new Float32Array(12)
-  const params = Float32Array.of(1, -1, 2, 0, 0.5, 1, 0, 0, 4, 8, 3, 5)
-  await session.writeState({ params, optimizer: [zeros(), zeros()], step: 0 })
-  const batch = {
-    inputs: Float32Array.from({ length: 12 }, (_, index) => (index % 5) - 2),
-    targets: BigInt64Array.of(0n, 1n, 1n, 0n),
-  }
-  await session.step(batch, { learningRate: 0.1 })
-  await session.step(batch, { learningRate: 0.1 })
-  const after = await session.readState()
-  await session.close()
-  expect([...after.params.subarray(8)]).toEqual([2.5, 3.5, 3, 5])
-  expect(after.params.subarray(0, 8).every((value, index) => value !== params[index])).toBe(true)
-  for (const slot of after.optimizer) expect([...slot.subarray(8)]).toEqual([0, 0, 0, 0])
-})
+test.each(['adamw', 'muon', 'normuon'] as const)(
+  '%s leaves statistics to the program',
+  async (innerOptimizer) => {
+    const { training } = buildPrograms(() => model, 4, { innerOptimizer })
+    expect(checkProgram(training).table.trainedCount).toBe(8)
+    const session = await ortCpuEngine().loadTraining(training)
+    const zeros = () => new Float32Array(12)
+    const params = Float32Array.of(1, -1, 2, 0, 0.5, 1, 0, 0, 4, 8, 3, 5)
+    await session.writeState({ params, optimizer: [zeros(), zeros()], step: 0 })
+    const batch = {
+      inputs: Float32Array.from({ length: 12 }, (_, index) => (index % 5) - 2),
+      targets: BigInt64Array.of(0n, 1n, 1n, 0n),
+    }
+    await session.step(batch, { learningRate: 0.1 })
+    await session.step(batch, { learningRate: 0.1 })
+    const after = await session.readState()
+    await session.close()
+    expect([...after.params.subarray(8)]).toEqual([2.5, 3.5, 3, 5])
+    expect(after.params.subarray(0, 8).every((value, index) => value !== params[index])).toBe(true)
+    for (const slot of after.optimizer) expect([...slot.subarray(8)]).toEqual([0, 0, 0, 0])
+  },
+)
 
 test('a statistic that is frozen stays as it is', async () => {
   const { training, table: own } = buildPrograms(() => model, 4, { freeze: ['mean'] })

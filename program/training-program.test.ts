@@ -13,9 +13,9 @@ test('equal specs give equal bytes, and these are the golden ones', () => {
   expect(Buffer.compare(first.training, second.training)).toBe(0)
   expect([first.training, first.evaluation, first.sampling].map(sha256)).toMatchInlineSnapshot(`
     [
-      "988b8fcbc6b6c273159d3af388e121457d7befd4ce2dd42cb2f9215bda73c22b",
-      "166f234c6a9a8694fe3feabe9e67ad975efcaa72e0e16b8e73c5b1d1529a2ff2",
-      "d480e78833434659e5e17991de15c160733886231753fa7489395049c796b8e1",
+      "a0f9bae5f32fd800daa2b7ab8ece99507a624ed7e6bfbad46edb26e75a46f8c2",
+      "367bcb231387b6f476e64e58c14a6f3c28fb81fbe53ecf0ba5335fdc540e2ae8",
+      "7c1cd96e671fa6ea0ce9f6140900e2f1dc50bf9607d9c6d29041afcbdce73131",
     ]
   `)
 })

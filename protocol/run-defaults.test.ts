@@ -6,14 +6,14 @@ test.each([
   [
     {},
     {
-      ...{ optimizer: 'muon', learningRate: 0.01, compressor: 'sign' },
+      ...{ optimizer: 'normuon', learningRate: 0.01, compressor: 'sign' },
       ...{ outerLearningRate: 1.4, blockSize: 4096, errorFeedback: 0.7 },
     },
   ],
   [{ model: { preset: 'cnn' } }, { optimizer: 'adamw', compressor: 'sign', errorFeedback: 1 }],
   [{ model: { onnx: 'a.onnx' } }, { optimizer: 'adamw', compressor: 'int8', outerLearningRate: null }],
   [{ train: { optimizer: 'sgd' } }, { optimizer: 'sgd', learningRate: 0.1 }],
-  [{ train: { learningRate: 0.5 } }, { optimizer: 'muon', learningRate: 0.5 }],
+  [{ train: { learningRate: 0.5 } }, { optimizer: 'normuon', learningRate: 0.5 }],
   [{ averaging: { compressor: 'int4' } }, { blockSize: 128, errorFeedback: 1, outerLearningRate: null }],
   [{ averaging: { compressor: 'sparse-loco' } }, { errorFeedback: 0.95, outerLearningRate: null }],
   [{ averaging: { blockSize: 64, errorFeedback: 0.5 } }, { blockSize: 64, errorFeedback: 0.5 }],

@@ -8,10 +8,13 @@ import type { AveragingSection, TrainSection } from './run-spec.ts'
 type Section = Readonly<Record<string, unknown>>
 
 /** Best of the few peaks tried for each on the built-in models. */
-const learningRates = { adamw: 3e-3, muon: 0.01, sgd: 0.1, lion: 5e-4 } as const satisfies Record<
-  TrainSection['optimizer'],
-  number
->
+const learningRates = {
+  adamw: 3e-3,
+  muon: 0.01,
+  normuon: 0.01,
+  sgd: 0.1,
+  lion: 5e-4,
+} as const satisfies Record<TrainSection['optimizer'], number>
 
 /**
  * A mean of coarse updates that point apart is too short: signs want a longer outer step. Their scale is a mean, not a
@@ -27,7 +30,7 @@ const ofCompressor: Readonly<Partial<Record<AveragingSection['compressor'], Sect
 }
 
 /**
- * Muon and signs where a GPT is trained. Other models do as well with AdamW, better where shards differ; a graph from
+ * NorMuon and signs where a GPT is trained. Other models do as well with AdamW, better where shards differ; a graph from
  * elsewhere may have running statistics, which signs would drown.
  */
 export function withDefaults(file: unknown): unknown {
@@ -35,7 +38,7 @@ export function withDefaults(file: unknown): unknown {
   const { model = {}, train = {}, averaging = {} } = file
   if (!isSection(model) || !isSection(train) || !isSection(averaging)) return file
   const { preset = 'gpt' } = model
-  const optimizer = train.optimizer ?? (preset === 'gpt' ? 'muon' : 'adamw')
+  const optimizer = train.optimizer ?? (preset === 'gpt' ? 'normuon' : 'adamw')
   const compressor = averaging.compressor ?? (preset === 'onnx' ? 'int8' : 'sign')
   const learningRate = lookUp(learningRates, optimizer)
   const { outerLearningRate, ...others } = lookUp(ofCompressor, compressor) ?? {}

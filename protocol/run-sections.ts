@@ -39,17 +39,20 @@ const trainSection = z.strictObject({
   epochs: count(10_000).default(3),
   seed: z.int().min(0).max(Number.MAX_SAFE_INTEGER).default(0),
   optimizer: z
-    .enum(['adamw', 'muon', 'sgd', 'lion'])
-    .default('muon')
+    .enum(['adamw', 'muon', 'normuon', 'sgd', 'lion'])
+    .default('normuon')
     .describe(
-      'takes the inner steps; muon trains the matrices, AdamW the rest (docs/models.md). Of other models than gpt adamw',
+      'takes the inner steps; muon and normuon train the matrices, AdamW the rest (docs/models.md). Of other models than gpt adamw',
     ),
-  momentum: constant(z.number().min(0).max(0.999), 'muon, sgd: decay of the momentum; null is 0.9'),
+  momentum: constant(z.number().min(0).max(0.999), 'muon, normuon, sgd: decay of the momentum; null is 0.9'),
   nesterov: z.boolean().default(false).describe('sgd: steps look ahead along the momentum'),
-  beta1: constant(z.number().min(0).max(0.9999), 'adamw, muon, lion: decay of the mean; null is 0.9'),
+  beta1: constant(
+    z.number().min(0).max(0.9999),
+    'adamw, muon, normuon, lion: decay of the mean; null is 0.9',
+  ),
   beta2: constant(
     z.number().min(0).max(0.999999),
-    'adamw, muon: decay of the mean square, lion: of the momentum; null is 0.95, of lion 0.99',
+    'adamw, muon, normuon: decay of the mean square, lion: of the momentum; null is 0.95, of lion 0.99',
   ),
   weightDecay: constant(
     z.number().min(0).max(10),
@@ -238,6 +241,7 @@ type Shared = { readonly [Name in keyof typeof sections]: z.output<(typeof secti
 const constantsOf = {
   adamw: ['beta1', 'beta2', 'weightDecay', 'clipNorm'],
   muon: ['momentum', 'beta1', 'beta2', 'weightDecay', 'clipNorm'],
+  normuon: ['momentum', 'beta1', 'beta2', 'weightDecay', 'clipNorm'],
   sgd: ['momentum', 'weightDecay', 'clipNorm'],
   lion: ['beta1', 'beta2', 'weightDecay', 'clipNorm'],
 } as const satisfies Record<Shared['train']['optimizer'], readonly (keyof Shared['train'])[]>

@@ -16,13 +16,13 @@ export type TaskName = 'test' | 'micro' | 'mini' | 'gpt' | 'mnist' | 'mnist-by-l
 
 /** Constants that are left out are those of the optimizer (program/optimizers/). */
 export interface Inner {
-  readonly optimizer: 'adamw' | 'muon'
+  readonly optimizer: 'adamw' | 'muon' | 'normuon'
   /** Its peak; half a cosine takes it down. */
   readonly learningRate: number
   /** Where to, as a part of the peak: a tenth where it is left out. */
   readonly finalLearningRate?: number
   readonly warmupSteps: number
-  /** Of AdamW's first moment, and of Muon's momentum. */
+  /** Of AdamW's first moment, and of Muon's and NorMuon's momentum. */
   readonly momentum?: number
 }
 

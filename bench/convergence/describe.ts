@@ -11,7 +11,7 @@ const codec = (spec: CodecSpec): string => {
   return `${spec.kind}${block}${decay}`
 }
 
-const optimizers = { adamw: 'AdamW', muon: 'Muon' } as const
+export const optimizers = { adamw: 'AdamW', muon: 'Muon', normuon: 'NorMuon' } as const
 
 /** What a cell is called in tables, and what `--only` looks into. */
 export function describe({ inner, sync, workers }: Cell): string {

@@ -44,7 +44,7 @@ const cell: z.ZodType<Cell> = z.strictObject({
   steps: count,
   workers: count,
   inner: z.strictObject({
-    optimizer: z.enum(['adamw', 'muon']),
+    optimizer: z.enum(['adamw', 'muon', 'normuon']),
     learningRate: positive,
     finalLearningRate: share.optional(),
     warmupSteps: z.int().min(0),

@@ -38,7 +38,7 @@ export function groupsOf(finished: readonly Finished[]): Group[] {
       workers,
       seed,
       cells,
-      references: { adamw: reference('adamw'), muon: reference('muon') },
+      references: { adamw: reference('adamw'), muon: reference('muon'), normuon: reference('normuon') },
     }
   })
   const order = ({ task, steps, workers, seed }: Group) =>

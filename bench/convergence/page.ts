@@ -1,7 +1,7 @@
 import type { ModelSpec } from '../../program/model-spec.ts'
 import { trafficOf } from './bytes.ts'
 import { curvesSvg } from './curves-svg.ts'
-import { describe } from './describe.ts'
+import { describe, optimizers } from './describe.ts'
 import type { Finished } from './finished.ts'
 import { bestBeyond, frontierOf } from './frontier.ts'
 import { type Group, gapPercent, groupsOf } from './groups.ts'
@@ -46,13 +46,13 @@ cells, what closes the gap and what does not: \`docs/decisions/2026-11-22-closin
 
 - **DDP** is synchronous data parallelism, an average of the gradients at every step. It is run as one worker with the
   concatenated batch of all R, which is the same thing. The gap is that of held-out loss to the best DDP cell, once with AdamW
-  and once with Muon.
+  and once with Muon, where there is one with NorMuon too.
 - **Bytes** are one worker's: a contribution up and those of the R − 1 others down, each sync, in the run's own formats. The
   ratio is to an f32 ring all-reduce at every step, 2 · 2 (R − 1)/R · 4N bytes a step, up and down. Where the head sends the average
   ("average of" so many of 4,096 values), a contribution up, the average down, and (R − 1)/(4R) contributions, to check it.
 - **H** is the number of inner steps between two syncs; "a to b" grows as a power over the run. **Sparse** is k of 4,096 values
   (SparseLoCo, arXiv 2508.15706), Rice-coded. Unless told otherwise the outer step is SGD with rate 1 and error feedback keeps
-  everything (β 1). AdamW or Muon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo
+  everything (β 1). AdamW, Muon or NorMuon is the inner optimizer, with its peak learning rate; Muon with averaging is MuLoCo
   (arXiv 2505.23725).
 - **Last three** is the held-out loss of the mean of the last three θ, one a sync (of DDP, 25 steps apart), as \`murmur checkpoint export
   --average 3\` makes it of checkpoints (arXiv 2209.14981), and its gap to the same of DDP with AdamW. It takes no bytes. Cells from before this was measured have none.
@@ -66,6 +66,7 @@ function section(group: Group): string {
   const model: ModelSpec = models[task]
   const isText = model.preset === 'gpt'
   const tokens = steps * workers * model.batch * (isText ? model.context : 1)
+  const columns = columnsOf(references)
   const hasMeans = cells.some(({ outcome }) => outcome.ofLastThree !== undefined)
   const perParameter = tokens / cells[0]!.outcome.parameterCount
   return [
@@ -73,23 +74,28 @@ function section(group: Group): string {
     `${tokens.toLocaleString('en')} ${isText ? 'tokens' : 'images'} of all workers, ${number(perParameter)} a parameter; seed ${seed}. ${verdict(group)}`,
     `![Held-out loss over steps](convergence/${figureName(group)})`,
     [
-      `| cell | held-out nats |${isText ? '' : ' told right |'} gap to DDP AdamW | gap to DDP Muon |${hasMeans ? ' last three |' : ''} syncs | MB up | MB down | ratio |`,
-      `| --- | ---: |${isText ? '' : ' ---: |'} ---: | ---: |${hasMeans ? ' ---: |' : ''} ---: | ---: | ---: | ---: |`,
+      `| cell | held-out nats |${isText ? '' : ' told right |'} ${columns.map((name) => `gap to DDP ${optimizers[name]} |`).join(' ')}${hasMeans ? ' last three |' : ''} syncs | MB up | MB down | ratio |`,
+      `| --- | ---: |${isText ? '' : ' ---: |'}${' ---: |'.repeat(columns.length)}${hasMeans ? ' ---: |' : ''} ---: | ---: | ---: | ---: |`,
       ...cells.map((one) => row(one, references, hasMeans)),
     ].join('\n'),
   ].join('\n\n')
 }
 
-function row(one: Finished, { adamw, muon }: Group['references'], hasMeans: boolean): string {
+/** NorMuon's only where it was trained so. */
+const columnsOf = ({ normuon }: Group['references']) =>
+  ['adamw', 'muon', ...(normuon === null ? [] : ['normuon' as const])] as const
+
+function row(one: Finished, references: Group['references'], hasMeans: boolean): string {
   const { up, down, ratio } = trafficOf(one)
   const alone = one.cell.workers === 1
   const columns = [
     describe(one.cell),
     hasDiverged(one) ? 'diverged' : one.outcome.lossNats.toFixed(4),
     ...(one.outcome.accuracy === undefined ? [] : [`${(100 * one.outcome.accuracy).toFixed(1)} %`]),
-    hasDiverged(one) ? '' : percent(gapPercent(one, adamw)),
-    hasDiverged(one) ? '' : percent(gapPercent(one, muon)),
-    ...(hasMeans ? [hasDiverged(one) ? '' : ofLastThree(one, adamw)] : []),
+    ...columnsOf(references).map((name) =>
+      hasDiverged(one) ? '' : percent(gapPercent(one, references[name])),
+    ),
+    ...(hasMeans ? [hasDiverged(one) ? '' : ofLastThree(one, references.adamw)] : []),
     one.cell.sync === 'every-step' ? '' : `${one.outcome.rounds}`,
     alone ? '' : megabytes(up),
     alone ? '' : megabytes(down),
@@ -115,9 +121,9 @@ function withLastThree(one: Finished | null): Finished | null {
 function verdict({ cells, references }: Group): string {
   const best = bestBeyond(cells, 1_000)
   if (best === null) return 'No cell here has 1,000 times fewer bytes than the ring.'
-  const gaps = (['adamw', 'muon'] as const).flatMap((name) => {
+  const gaps = columnsOf(references).flatMap((name) => {
     const gap = gapPercent(best, references[name])
-    return gap === null ? [] : [`${percent(gap)} to DDP with ${name === 'adamw' ? 'AdamW' : 'Muon'}`]
+    return gap === null ? [] : [`${percent(gap)} to DDP with ${optimizers[name]}`]
   })
   const ratio = Math.round(trafficOf(best).ratio).toLocaleString('en')
   return `Best at 1,000 times fewer bytes or more: ${describe(best.cell)}, ${ratio}×, gap ${gaps.join(' and ') || 'unknown, for want of a DDP cell'}.`
@@ -125,7 +131,7 @@ function verdict({ cells, references }: Group): string {
 
 /** The references and the frontier of loss and bytes, of those whose curve is known. */
 function figureOf({ cells, references }: Group): string {
-  const known = [references.adamw, references.muon].filter((one) => one !== null)
+  const known = [references.adamw, references.muon, references.normuon].filter((one) => one !== null)
   const alone = cells.find(({ cell }) => cell.workers === 1)
   const frontier = frontierOf(cells).reverse()
   const shown = [...known, ...(alone === undefined ? [] : [alone]), ...frontier]

@@ -34,6 +34,7 @@ const groups: readonly Group[] = [
   { task: 'mini', steps: 800, workers: 8, seed: 3, extent: 'gentle' },
   { task: 'mini', steps: 800, workers: 8, extent: 'search' },
   { task: 'mini', steps: 360, workers: 4, extent: 'short' },
+  { task: 'gpt', steps: 800, workers: 8, seed: 2, extent: 'gentle' },
 ]
 
 /** The cells in the order in which they are trained. */
@@ -80,20 +81,28 @@ function cellsOf({ task, steps, workers, seed = 1, extent }: Group): Cell[] {
     cell(muon, 'every-step', 1),
   ]
   const gentle: Inner = { ...muon, finalLearningRate: 0.3 }
-  const gentles = bestSyncs.map((how) => cell(gentle, how))
-  if (extent === 'gentle') return [...references.slice(0, 2), ...gentles]
+  const normuon: Inner = { ...muon, optimizer: 'normuon' }
+  const gentles = [gentle, { ...normuon, finalLearningRate: 0.3 }].flatMap((inner) =>
+    bestSyncs.map((how) => cell(inner, how)),
+  )
+  const normalized = cell(normuon, 'every-step')
+  if (extent === 'gentle') return [...references.slice(0, 2), normalized, ...gentles]
   const frontier = [
-    cell(gentle, 'every-step'),
+    ...[cell(gentle, 'every-step'), normalized],
     ...gentles,
+    ...defaultSyncs.flatMap((how) => [cell(muon, how), cell(normuon, how)]),
     ...[muon, adamw].flatMap((inner) => frontierSyncs.map((how) => cell(inner, how))),
   ]
   if (extent === 'frontier') return [...references, ...frontier]
   if (extent === 'search')
     return searched.map(([floor, how]) => cell({ ...muon, finalLearningRate: floor }, how))
   if (extent === 'short') {
-    return [0.1, 0.3].flatMap((floor) =>
-      [1.4, 1.6].map((rate) => cell({ ...muon, finalLearningRate: floor }, signs(60, 0.7, 512, rate))),
-    )
+    return [
+      ...[muon, normuon].map((inner) => cell(inner, signs(60, 0.7, 4096, 1.4))),
+      ...[0.1, 0.3].flatMap((floor) =>
+        [1.4, 1.6].map((rate) => cell({ ...muon, finalLearningRate: floor }, signs(60, 0.7, 512, rate))),
+      ),
+    ]
   }
   if (extent === 'labelled') {
     const others = [
@@ -152,6 +161,9 @@ const bestSyncs: readonly Sync[] = [
   { ...few(28, 512, 0.7, 2.2), averageTopK: 2048 },
   { ...few(29, 512, 0.7, 2.5), averageTopK: 2048 },
 ]
+
+/** What a run that says nothing does, at some H. */
+const defaultSyncs: readonly Sync[] = [22, 44].map((innerSteps) => signs(innerSteps, 0.7, 4096, 1.4))
 
 /** The best of what was tried, at many bytes and at few. Signs at
  * H 44 and 72 are 1,000 times fewer than the ring at R = 4 and 8. */

@@ -140,7 +140,7 @@ test('what averaging costs in loss, where something like it was measured', () =>
   const { expectedGap } = planRun(input)
   expect(expectedGap!.measured).toMatchObject({
     compressor: 'sign',
-    optimizer: 'muon',
+    optimizer: 'normuon',
     split: 'shuffled',
   })
   expect(JSON.parse(JSON.stringify(expectedGap)).gapPercent).toBeGreaterThan(0)
@@ -152,7 +152,8 @@ test('what averaging costs in loss, where something like it was measured', () =>
   expect(
     planRun({ ...input, file: { ...file, workers: { ...file.workers, min: 1 } } }).expectedGap,
   ).toBeNull()
-  const apart = { ...file, data: { builtin: 'mnist' as const, split: 'by-label' as const } }
+  const train = { ...file.train, optimizer: 'muon' as const }
+  const apart = { ...file, train, data: { builtin: 'mnist' as const, split: 'by-label' as const } }
   const images = { ...input, file: apart, task: 'classification' as const, movingCount: 9_098 }
   expect(planRun(images).expectedGap!.measured).toMatchObject({ split: 'by-label', task: 'classification' })
 })

@@ -89,6 +89,7 @@ test.each([
   ['sgd', 1, { nesterov: true }, 0.1],
   ['lion', 1, {}, 0.01],
   ['muon', 2, { weightDecay: 0 }, 0.02],
+  ['normuon', 2, { weightDecay: 0 }, 0.02],
 ] as const)('%s with %i vectors trains a program', async (name, moments, constants, learningRate) => {
   const spec = { preset: 'mlp', features: 2, hidden: [8], classes: 2, batch: 4 } as const
   const { training, table } = buildTrainingProgram(spec, { innerOptimizer: name, optimizer: constants })

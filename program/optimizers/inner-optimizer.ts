@@ -1,11 +1,11 @@
 import { adamW, defaultAdamW } from './adamw.ts'
 import { defaultLion, lion } from './lion.ts'
-import { defaultMuon, muon } from './muon.ts'
+import { defaultMuon, defaultNorMuon, muon } from './muon.ts'
 import type { Optimizer } from './optimizer.ts'
 import { defaultSgd, sgd } from './sgd.ts'
 
 /** Takes the steps between two averages. */
-export type InnerOptimizer = 'adamw' | 'muon' | 'sgd' | 'lion'
+export type InnerOptimizer = 'adamw' | 'muon' | 'normuon' | 'sgd' | 'lion'
 
 /** Where an optimizer departs from its defaults; null and absent are the same. An optimizer reads those that it has. */
 export interface OptimizerConstants {
@@ -24,6 +24,8 @@ export function innerOptimizer(name: InnerOptimizer, constants: OptimizerConstan
       return adamW(filled(defaultAdamW, constants))
     case 'muon':
       return muon(filled(defaultMuon, constants))
+    case 'normuon':
+      return muon(filled(defaultNorMuon, constants))
     case 'sgd':
       return sgd(filled(defaultSgd, constants))
     case 'lion':

@@ -8,7 +8,7 @@ import { layOut, type Parameter, type ParameterTable } from '../parameter-table.
 import { gptParameters } from '../presets/gpt-parameters.ts'
 import { designOf } from '../presets/gpt-shape.ts'
 import { adamW, biasCorrection } from './adamw.ts'
-import { defaultMuon, muon, newtonSchulz, normFloor, takesMuon } from './muon.ts'
+import { defaultMuon, defaultNorMuon, lengthFloor, muon, newtonSchulz, normFloor, takesMuon } from './muon.ts'
 import type { Optimizer } from './optimizer.ts'
 
 const parameter = (name: string, shape: number[], decay = true) => ({
@@ -16,13 +16,14 @@ const parameter = (name: string, shape: number[], decay = true) => ({
   init: { kind: 'zeros' } as const,
 })
 
-/** A tall, a wide and a square matrix with parameters of AdamW before, between and behind them. */
+/** A tall, a wide and a square matrix, and two side by side, with parameters of AdamW before, between and behind them. */
 const table = layOut([
   parameter('token_embedding', [6, 3]),
   parameter('wide', [3, 8]),
   parameter('tall', [8, 3]),
   parameter('head', [3, 6]),
   parameter('square', [4, 4]),
+  { ...parameter('joined', [3, 6]), joined: [4, 2] },
   parameter('bias', [5], false),
 ])
 
@@ -92,49 +93,93 @@ function orthogonalized(matrix: readonly number[], rows: number, columns: number
   return x
 }
 
+/** What a matrix moves by, row-major, at rate 1 and step size 1. */
+function direction(
+  matrix: readonly number[],
+  [rows, columns]: readonly [number, number],
+  normalized: boolean,
+) {
+  const plain = orthogonalized(matrix, rows, columns)
+  if (!normalized) return plain.map((value) => value * Math.sqrt(Math.max(rows, columns)))
+  const lineOf = (index: number) => (rows > columns ? Math.floor(index / columns) : index % columns)
+  const lengths = Array.from({ length: Math.max(rows, columns) }, () => 0)
+  for (const [index, value] of plain.entries()) lengths[lineOf(index)]! += value * value
+  return plain.map(
+    (value, index) =>
+      (value * Math.sqrt(Math.min(rows, columns))) / (Math.sqrt(lengths[lineOf(index)]!) + lengthFloor),
+  )
+}
+
+/** The same for matrices that lie side by side. */
+function directions(matrix: readonly number[], rows: number, widths: readonly number[], normalized: boolean) {
+  const width = widths.reduce((sum, each) => sum + each, 0)
+  const out = [...matrix]
+  let from = 0
+  for (const columns of widths) {
+    const places = Array.from(
+      { length: rows * columns },
+      (_, index) => Math.floor(index / columns) * width + from + (index % columns),
+    )
+    const piece = direction(
+      places.map((at) => matrix[at]!),
+      [rows, columns],
+      normalized,
+    )
+    for (const [index, at] of places.entries()) out[at] = piece[index]!
+    from += columns
+  }
+  return out
+}
+
 test.each([
-  ['below the clipping norm', 0.05],
-  ['above the clipping norm', 5],
-])('ten steps with gradients %s match a plain twin in doubles', async (_, size) => {
-  const { momentum, beta1, beta2, epsilon, weightDecay, clipNorm, stepSize } = defaultMuon
-  const ours = await optimizer(table, muon(defaultMuon))
-  let state = fresh(table.count, random(size))
-  const [theta, m, v] = [[...state.params], [...state.adam_m], [...state.adam_v]]
-  for (let step = 1; step <= 10; step++) {
-    const gradient = random(size)
-    const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0))
-    const clipped = [...gradient].map((g) => g * Math.min(1, clipNorm / norm))
-    for (const one of table.parameters) {
-      const { offset, shape, decay } = one
-      const places = Array.from({ length: elements(shape) }, (_, index) => offset + index)
-      const kept = decay ? 1 - learningRate * weightDecay : 1
-      if (takesMuon(one)) {
-        for (const at of places) m[at] = momentum * m[at]! + clipped[at]!
-        const ahead = places.map((at) => clipped[at]! + momentum * m[at]!)
-        const direction = orthogonalized(ahead, shape[0]!, shape[1]!)
-        const rate = learningRate * stepSize * Math.sqrt(Math.max(...shape))
-        for (const [index, at] of places.entries()) theta[at] = theta[at]! * kept - rate * direction[index]!
-      } else {
-        for (const at of places) {
-          const g = clipped[at]!
-          m[at] = beta1 * m[at]! + (1 - beta1) * g
-          v[at] = beta2 * v[at]! + (1 - beta2) * g * g
-          const [mean, square] = [m[at]! / (1 - beta1 ** step), v[at]! / (1 - beta2 ** step)]
-          theta[at] = theta[at]! * kept - (learningRate * mean) / (Math.sqrt(square) + epsilon)
+  ['Muon', 'below the clipping norm', 0.05, defaultMuon],
+  ['Muon', 'above the clipping norm', 5, defaultMuon],
+  ['NorMuon', 'below the clipping norm', 0.05, defaultNorMuon],
+  ['NorMuon', 'above the clipping norm', 5, defaultNorMuon],
+] as const)(
+  'ten steps of %s with gradients %s match a plain twin in doubles',
+  async (_, __, size, options) => {
+    const { momentum, beta1, beta2, epsilon, weightDecay, clipNorm, stepSize, normalized } = options
+    const ours = await optimizer(table, muon(options))
+    let state = fresh(table.count, random(size))
+    const [theta, m, v] = [[...state.params], [...state.adam_m], [...state.adam_v]]
+    for (let step = 1; step <= 10; step++) {
+      const gradient = random(size)
+      const norm = Math.sqrt(gradient.reduce((sum, g) => sum + g * g, 0))
+      const clipped = [...gradient].map((g) => g * Math.min(1, clipNorm / norm))
+      for (const one of table.parameters) {
+        const { offset, shape, decay, joined } = one
+        const places = Array.from({ length: elements(shape) }, (_, index) => offset + index)
+        const kept = decay ? 1 - learningRate * weightDecay : 1
+        if (takesMuon(one)) {
+          for (const at of places) m[at] = momentum * m[at]! + clipped[at]!
+          const ahead = places.map((at) => clipped[at]! + momentum * m[at]!)
+          const widths = (normalized ? joined : undefined) ?? [shape[1]!]
+          const by = directions(ahead, shape[0]!, widths, normalized)
+          for (const [index, at] of places.entries())
+            theta[at] = theta[at]! * kept - learningRate * stepSize * by[index]!
+        } else {
+          for (const at of places) {
+            const g = clipped[at]!
+            m[at] = beta1 * m[at]! + (1 - beta1) * g
+            v[at] = beta2 * v[at]! + (1 - beta2) * g * g
+            const [mean, square] = [m[at]! / (1 - beta1 ** step), v[at]! / (1 - beta2 ** step)]
+            theta[at] = theta[at]! * kept - (learningRate * mean) / (Math.sqrt(square) + epsilon)
+          }
         }
       }
+      const out = await ours.step(state, gradient, step)
+      expect(out.norm).toBeCloseTo(norm, 4)
+      state = out
     }
-    const out = await ours.step(state, gradient, step)
-    expect(out.norm).toBeCloseTo(norm, 4)
-    state = out
-  }
-  for (let index = 0; index < table.count; index++) {
-    expect(state.params[index]).toBeCloseTo(theta[index]!, 4)
-    expect(state.adam_m[index]).toBeCloseTo(m[index]!, 4)
-    expect(state.adam_v[index]).toBeCloseTo(v[index]!, 5)
-  }
-  await ours.release()
-})
+    for (let index = 0; index < table.count; index++) {
+      expect(state.params[index]).toBeCloseTo(theta[index]!, 4)
+      expect(state.adam_m[index]).toBeCloseTo(m[index]!, 4)
+      expect(state.adam_v[index]).toBeCloseTo(v[index]!, 5)
+    }
+    await ours.release()
+  },
+)
 
 test('a step uses all directions of a matrix alike: its singular values lie near each other', async () => {
   const one = layOut([parameter('w', [2, 2])])
@@ -146,15 +191,40 @@ test('a step uses all directions of a matrix alike: its singular values lie near
   await ours.release()
 })
 
-test('a matrix without a gradient stays as it is, but for its decay', async () => {
-  const ours = await optimizer(table, muon(defaultMuon))
-  const start = random(1)
-  const out = await ours.step(fresh(table.count, start), new Float32Array(table.count), 1)
-  const kept = 1 - learningRate * defaultMuon.weightDecay
-  for (let index = 0; index < table.decayedCount; index++)
-    expect(out.params[index]).toBeCloseTo(start[index]! * kept, 6)
-  await ours.release()
-})
+test.each([
+  ['rows of a tall', [6, 2]],
+  ['columns of a wide', [2, 6]],
+] as const)(
+  'NorMuon moves all %s matrix as far, however small their gradient',
+  async (_, [rows, columns]) => {
+    const one = layOut([parameter('w', [rows, columns])])
+    const ours = await optimizer(one, muon(defaultNorMuon))
+    const gradient = Float32Array.from({ length: 12 }, () => draw() / 2 ** 31 - 1)
+    const { params } = await ours.step(fresh(12), gradient, 1)
+    const lineOf = (index: number) => (rows > columns ? Math.floor(index / columns) : index % columns)
+    const squares = Array.from({ length: 6 }, () => 0)
+    for (const [index, value] of params.entries()) squares[lineOf(index)]! += value * value
+    for (const square of squares) {
+      const far = Math.sqrt(square / 2) / (learningRate * defaultNorMuon.stepSize)
+      expect(far).toBeGreaterThan(0.97)
+      expect(far).toBeLessThan(1.0001)
+    }
+    await ours.release()
+  },
+)
+
+test.each([defaultMuon, defaultNorMuon])(
+  'a matrix without a gradient stays as it is, but for its decay (normalized: $normalized)',
+  async (options) => {
+    const ours = await optimizer(table, muon(options))
+    const start = random(1)
+    const out = await ours.step(fresh(table.count, start), new Float32Array(table.count), 1)
+    const kept = 1 - learningRate * defaultMuon.weightDecay
+    for (let index = 0; index < table.decayedCount; index++)
+      expect(out.params[index]).toBeCloseTo(start[index]! * kept, 6)
+    await ours.release()
+  },
+)
 
 test('without hidden matrices it is AdamW', async () => {
   const plain = layOut([parameter('token_embedding', [6, 3]), parameter('bias', [5], false)])

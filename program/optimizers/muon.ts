@@ -23,15 +23,28 @@ export interface MuonOptions extends AdamWOptions {
    * rate serves both halves (Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, equation 4).
    */
   readonly stepSize: number
+  /**
+   * NorMuon (Li et al., arXiv 2510.05491): orthogonal rows and columns cannot all be of one length unless the matrix is square, so
+   * those of its longer side are brought to one, by their own length instead of the paper's running mean of it; and matrices that
+   * lie in one parameter are each orthogonalized for themselves.
+   */
+  readonly normalized: boolean
 }
 
-export const defaultMuon: MuonOptions = { ...defaultAdamW, momentum: 0.9, iterations: 5, stepSize: 0.2 }
+export const defaultMuon: MuonOptions = {
+  ...defaultAdamW,
+  ...{ momentum: 0.9, iterations: 5, stepSize: 0.2, normalized: false },
+}
+export const defaultNorMuon: MuonOptions = { ...defaultMuon, normalized: true }
 
 /** a, b, c of X ← aX + (bA + cA²)X with A = XXᵀ (Jordan et al. 2024): steep at 0, so that five iterations are enough. */
 export const newtonSchulz = [3.4445, -4.775, 2.0315] as const
 
 /** Added to a norm before it divides: a matrix without a gradient then makes a step of nothing. */
 export const normFloor = 1e-7
+
+/** Added to the length of a row or column before it divides, which is √(shorter / longer side) on average: what is noise stays small. */
+export const lengthFloor = 1e-3
 
 /**
  * The matrices that Muon trains: those between embeddings and head. Both of these, biases and norms go to AdamW, as the
@@ -49,6 +62,9 @@ const endOfModel = /(^|\.)(head|lm_head|wte|wpe|embed_tokens|\w*embeddings?)(\.w
  * moment and carries its part of the second along unused. G is clipped by the norm of the whole gradient.
  *
  *     M ← μM + G        O = NewtonSchulz(G + μM)        W ← W(1 − ηλ) − η · s · √max(rows, columns) · O
+ *
+ * Normalized, with o the rows of O, or its columns where there are more of them: o ← √min(rows, columns) / ‖o‖ · o in place of
+ * √max(rows, columns) · O, so that each has the root mean square s.
  */
 export const muon = (options: MuonOptions): Optimizer => ({
   slots: adamSlots,
@@ -77,16 +93,16 @@ function appendMuon(
     const momentum = graph.scalar(options.momentum)
     const nextM = graph.node('Add', [graph.node('Mul', [part(m), momentum]), clipped])
     const ahead = graph.node('Add', [clipped, graph.node('Mul', [nextM, momentum])])
-    const updates = parameters.map(({ shape, offset }) => {
+    const updates = parameters.map(({ shape, offset, joined }) => {
       const [from, to] = [offset - start, offset - start + elements(shape)]
       const piece = graph.node('Slice', [ahead, graph.ints([from]), graph.ints([to])])
-      const matrix = orthogonalized(
-        graph,
-        graph.node('Reshape', [piece, graph.ints(shape)]),
-        options.iterations,
+      const whole = graph.node('Reshape', [piece, graph.ints(shape)])
+      const directions = apart(graph, whole, options.normalized ? joined : undefined).map((matrix) =>
+        direction(graph, matrix, options),
       )
-      const size = graph.scalar(options.stepSize * Math.sqrt(Math.max(...shape)))
-      const update = graph.node('Mul', [matrix, graph.node('Mul', [scalars.learningRate, size])])
+      const together =
+        directions.length > 1 ? graph.node('Concat', directions, { axis: int(1) }) : directions[0]!
+      const update = graph.node('Mul', [together, scalars.learningRate])
       return graph.node('Reshape', [update, graph.ints([to - from])])
     })
     return { update: concatenate(graph, updates), nextM, nextV: part(v) }
@@ -123,6 +139,28 @@ function runsOf({ parameters }: ParameterTable): readonly Run[] {
     }
   }
   return runs
+}
+
+/** The matrices of `columns` each that lie side by side in one. */
+function apart(graph: Graph, matrix: Value, columns: readonly number[] | undefined): Value[] {
+  if (columns === undefined) return [matrix]
+  let end = 0
+  return columns.map((width) => {
+    end += width
+    return graph.node('Slice', [matrix, graph.ints([end - width]), graph.ints([end]), graph.ints([1])])
+  })
+}
+
+/** What a matrix moves by at learning rate 1. */
+function direction(graph: Graph, ahead: Value, { iterations, stepSize, normalized }: MuonOptions): Value {
+  const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
+  const matrix = orthogonalized(graph, ahead, iterations)
+  const [rows, columns] = matrix.shape as [number, number]
+  if (!normalized) return op('Mul', matrix, graph.scalar(stepSize * Math.sqrt(Math.max(rows, columns))))
+  const along = graph.ints([rows > columns ? 1 : 0])
+  const squares = graph.node('ReduceSum', [op('Mul', matrix, matrix), along], { keepdims: int(1) })
+  const lengths = op('Add', op('Sqrt', squares), graph.scalar(lengthFloor))
+  return op('Mul', matrix, op('Div', graph.scalar(stepSize * Math.sqrt(Math.min(rows, columns))), lengths))
 }
 
 /**

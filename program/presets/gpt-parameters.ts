@@ -40,13 +40,14 @@ function normParameters({ norm, width }: GptDesign, name: string): readonly Unpl
 function layerParameters(design: GptDesign, prefix: string): readonly Unplaced[] {
   const { layers, width, heads, keyValueHeads, headWidth, mlpWidth, activation, biases, qkNorm } = design
   const residual = Math.sqrt(2 * layers)
+  const joined = [heads, keyValueHeads, keyValueHeads].map((count) => count * headWidth)
   const qkvWidth = (heads + 2 * keyValueHeads) * headWidth
   const into = 1 / Math.sqrt(width)
   const bias = (of: 'attention' | 'mlp', name: string, size: number) =>
     biases === 'all' || biases === of ? [vector(`${prefix}.${of}.${name}_bias`, size, 'zeros')] : []
   return [
     ...normParameters(design, `${prefix}.attention_norm`),
-    matrix(`${prefix}.attention.qkv`, width, qkvWidth, into),
+    { ...matrix(`${prefix}.attention.qkv`, width, qkvWidth, into), joined },
     ...bias('attention', 'qkv', qkvWidth),
     ...(qkNorm
       ? ['query', 'key'].map((name) => vector(`${prefix}.attention.${name}_norm`, headWidth, 'ones'))
