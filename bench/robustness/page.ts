@@ -62,7 +62,7 @@ export function robustnessPage(outcomes: Outcomes, seeds: readonly number[]): st
     npm run bench:robustness -- --rules geometric-median --attacks loud-ipm --seeds 1,2,3
 
 Ten workers train the built-in model made small (one layer, 11,696 parameters) on Moby-Dick for ${rounds} rounds, and some of them
-attack. What they send goes through the run's own compressor (signs, with error feedback; Muon trains) and the
+attack. What they send goes through the run's own compressor (signs, with error feedback; NorMuon trains) and the
 real admission; then one rule and outer SGD. Each figure is the held-out loss after the last round as a multiple of that of the
 plain mean without attackers${clean === undefined ? '' : ` (${clean.lossNats.toFixed(3)} nats)`}; bold is above ${bounds.attacked}, or ${bounds.clean} where nobody attacks. ${seeds.length === 1 ? `One seed (${seeds[0]}).` : `Means of seeds ${seeds.join(', ')}.`}
 Seeds change the clean loss itself by up to 2 %, so figures are compared within a seed. Equal seeds give equal figures.
