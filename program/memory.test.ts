@@ -36,6 +36,7 @@ test.each([
   ['adamw', {}, 4],
   ['muon', {}, 1],
   ['muon', {}, 4],
+  ['normuon', {}, 4],
   ['lion', {}, 1],
   ['sgd', { momentum: 0 }, 1],
 ] as const)(
