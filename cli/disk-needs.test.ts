@@ -20,8 +20,8 @@ const bytesOf = (sections: Sections, needs = all) => diskNeeds(fileOf(sections),
 
 test('of the segments that audits may draw a disk holds nothing, of two epochs and the newest round all, of checkpoints four', () => {
   expect(bytesOf({ audit: { segments: 16 } })).toBe(bytesOf({ audit: { segments: 1 } }))
-  // Six local states of three bf16 vectors, five contributions, four checkpoints in fp32.
-  const bytes = parameterCount * (6 * 6 + 5 * 1 + 4 * 4)
+  // Seven local states of three bf16 vectors, five contributions, four checkpoints in fp32.
+  const bytes = parameterCount * (7 * 6 + 5 * 1 + 4 * 4)
   expect(bytesOf({}) / bytes).toBeGreaterThan(1)
   expect(bytesOf({}) / bytes).toBeLessThan(1.02)
   expect(bytesOf({ train: { epochs: 600 } })).toBe(bytesOf({}))
@@ -34,7 +34,7 @@ test('what is frozen is there once, and what an optimizer does not carry is not'
   const movingCount = 1_000
   const moving = bytesOf({}, { ...all, parameterCount: movingCount, movingCount })
   expect(bytesOf({}, { ...all, movingCount })).toBe(moving + 4 * (parameterCount - movingCount))
-  expect(bytesOf({}) - bytesOf({}, { ...all, moments: 0 })).toBe(6 * 2 * 2 * parameterCount)
+  expect(bytesOf({}) - bytesOf({}, { ...all, moments: 0 })).toBe(7 * 2 * 2 * parameterCount)
   const outer = { outer: 'nesterov' } as const
   expect(bytesOf({ averaging: outer }) - bytesOf({})).toBe(4 * 4 * parameterCount)
 })

@@ -38,7 +38,7 @@ export function rebuildRun(
     },
     {
       fetch,
-      keep: (cid, block, round) => blocks.keep(round, new Map([[cid, block]])),
+      keep: (cid, block, round) => blocks.keep(round, new Map([[cid, () => block]])),
       readCheckpoint: (cid, round) => readCheckpoint(cid, round, signal),
       verify: (...of) => network.verify(...of),
     },

@@ -1,9 +1,14 @@
 import { expect, test } from 'vitest'
-import { cidOf, hashOf } from '../protocol/fixtures/names.ts'
+import { links, stores } from '../checkpoints/fixtures/stores.ts'
+import { contentId } from '../protocol/content-id.ts'
+import { hashOf } from '../protocol/fixtures/names.ts'
+import type { Hash } from '../protocol/ids.ts'
+import type { Network } from '../protocol/ports.ts'
+import { blockOf, localStateDigest, packLocalState } from '../verification/local-state.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import type { Held } from './local-states.ts'
 import { RoundTrainer, type TrainingJob } from './round-trainer.ts'
-import type { RunBlocks } from './run-blocks.ts'
+import { keptRounds, RunBlocks } from './run-blocks.ts'
 import type { RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
 
@@ -16,6 +21,13 @@ const job = (changed: Partial<TrainingJob> = {}): TrainingJob => ({
   ...{ round: 1, place, base, held: held('start') },
   ...changed,
 })
+
+const shard = Uint8Array.of(0)
+const context = {
+  ...{ spec: { train: { seed: 0 } }, averaging: {}, batches: { tokensPerStep: 1 } },
+  data: { format: { kind: 'bytes' }, shards: [{ cid: contentId(shard, 'raw'), count: 1 }] },
+} as unknown as RunContext
+const session = { close: async () => {} } as unknown as TrainingSession
 
 function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> = {}) {
   const begun: string[] = []
@@ -47,14 +59,8 @@ function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> =
     }
   }) as typeof trainRound
   const trainer = new RoundTrainer({
-    context: {
-      spec: { train: { seed: 0 } },
-      averaging: {},
-      batches: { tokensPerStep: 1 },
-      data: { format: { kind: 'bytes' }, shards: [{ cid: cidOf('shard'), count: 1 }] },
-    } as unknown as RunContext,
-    session: { close: async () => {} } as unknown as TrainingSession,
-    blocks: { fetch: async () => new Uint8Array(1), keep } as unknown as RunBlocks,
+    ...{ context, session },
+    blocks: { fetch: async () => shard, keep } as unknown as RunBlocks,
     randomSalt: () => hashOf('salt'),
     now: () => nowMs,
     train,
@@ -188,3 +194,62 @@ test('utilization is the share of the time that the engine was in inner steps wh
   pass(20)
   expect(trainer.utilization).toBe(0.6)
 })
+
+const { openIn } = stores()
+
+/** Local states that differ in their steps. */
+function stateAt(step: number) {
+  const local = { step, moments: [], errorFeedback: Float32Array.of(0), drift: null }
+  const localBlock = packLocalState(local)
+  return { local, localBlock, digest: localStateDigest(localBlock) }
+}
+
+test.each([
+  ['trained in, and refused by, one', [5], []],
+  ['trained in, and refused by, all of a window and more', [3, 4, 5, 6, 7, 8, 9], []],
+  ['not asked to train in all of a window and more', [], [3, 4, 5, 6, 7, 8, 9]],
+] as [string, number[], number[]][])(
+  'a round that is kept is kept with the state that it began from: %s',
+  async (_, refused, skipped) => {
+    const store = await openIn('worker')
+    const roundsKept = keptRounds({ roundsPerEpoch: 2 }, { eager: false })
+    const blocks = new RunBlocks(
+      {
+        ...{ run: links.run, blocks: store.blocks, kept: await store.kept(), peers: () => [] },
+        network: { fetchBlock: async () => shard } as unknown as Network,
+        log: (code) => expect.unreachable(code),
+      },
+      roundsKept,
+    )
+    const train = (async ({ round, localDigest }) => {
+      const contribution = Uint8Array.of(round)
+      const { digest, ...made } = stateAt(round + 1)
+      const trace = [localDigest, localStateDigest(contribution), digest]
+      return { ...made, contribution, trace, tokens: 1, lossNats: 1, end: base }
+    }) as typeof trainRound
+    const trainer = new RoundTrainer({
+      ...{ context, session, blocks, train },
+      ...{ randomSalt: () => hashOf('salt'), now: () => 0 },
+    })
+    let held: Held = { ...stateAt(0), round: -1 }
+    const traces = new Map<number, readonly Hash[]>()
+    for (let round = 0; round < 16; round++) {
+      if (!skipped.includes(round)) {
+        const made = await trainer.train(job({ round, held }))
+        traces.set(round, made.trained.trace)
+        if (!refused.includes(round)) held = made.held
+      }
+      await blocks.dropBefore(round)
+      const inWindow = [...traces].filter(([of]) => of >= round - roundsKept)
+      const leaves = new Set(inWindow.flatMap(([, trace]) => trace))
+      const states = Array.from({ length: 17 }, (_, step) => stateAt(step).digest)
+      const here = await Promise.all(states.map((leaf) => store.blocks.get(blockOf(leaf))))
+      const expected = states.map((leaf) => leaves.has(leaf))
+      expect(
+        here.map((block) => block !== undefined),
+        `round ${round}`,
+      ).toEqual(expected)
+    }
+    await trainer.close()
+  },
+)

@@ -1,6 +1,6 @@
 import { MurmurError } from '../protocol/errors.ts'
 import type { Hash } from '../protocol/ids.ts'
-import { blockOf } from '../verification/local-state.ts'
+import { blockOf, packLocalState } from '../verification/local-state.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import type { Held } from './local-states.ts'
 import type { Place, TrainedRound } from './round/state.ts'
@@ -152,7 +152,7 @@ export class RoundTrainer {
     // A round that was broken off lets go of the session first.
     const output = this.#free.then(() => this.#make(job, work))
     const made = output.then(({ held }) => held)
-    const result = output.then((of) => this.#store(job.round, of, controller.signal))
+    const result = output.then((of) => this.#store(job, of, controller.signal))
     const work: Work = { job, controller, made, result, progress: idle, hasFailed: false, computedMs: 0 }
     this.#free = made.then(
       () => {},
@@ -191,15 +191,21 @@ export class RoundTrainer {
     return { output, held: { local: output.local, digest: output.trace.at(-1)!, round } }
   }
 
-  async #store(round: number, { output, held }: Made, signal: AbortSignal): Promise<RoundTraining> {
+  /** With what the round began from: the round that last admitted this worker, and kept it, may be long over. */
+  async #store(
+    { round, held: start }: TrainingJob,
+    { output, held }: Made,
+    signal: AbortSignal,
+  ): Promise<RoundTraining> {
     const { blocks, randomSalt } = this.#dependencies
     const { trace, tokens, lossNats } = output
     const contribution = blockOf(trace.at(-2)!)
     await blocks.keep(
       round,
       new Map([
-        [contribution, output.contribution],
-        [blockOf(held.digest), output.localBlock],
+        [blockOf(start.digest), () => packLocalState(start.local)],
+        [contribution, () => output.contribution],
+        [blockOf(held.digest), () => output.localBlock],
       ]),
     )
     signal.throwIfAborted()

@@ -35,7 +35,8 @@ test.each([
       const kept = new RunBlocks(dependencies, keptRounds({ roundsPerEpoch: 2 }, { eager }))
       await kept.put(...manifest)
       await kept.fetch(blockOf(`theirs ${round}`)[0], 100, signal, { round })
-      await kept.keep(round, new Map([blockOf(`own ${round}`)]))
+      const [own, bytes] = blockOf(`own ${round}`)
+      await kept.keep(round, new Map([[own, () => bytes]]))
       for (const which of ['own', 'theirs']) {
         const here = await Promise.all(rounds.map((of) => store.blocks.has(blockOf(`${which} ${of}`)[0])))
         expect(rounds.filter((of) => here[of])).toEqual(rounds.slice(0, round + 1).slice(-stay))

@@ -78,11 +78,14 @@ export class RunBlocks implements Pick<BlockStore, 'get' | 'put'> {
     return bytes
   }
 
-  /** Stores what this worker made in `round`, and lets go of the rounds that nobody asks for any more. */
-  async keep(round: number, made: ReadonlyMap<CidText, Uint8Array>): Promise<void> {
+  /**
+   * Keeps what belongs to `round`, and lets go of the rounds that nobody asks for any more. Of what is here already the bytes
+   * are not asked for.
+   */
+  async keep(round: number, parts: ReadonlyMap<CidText, () => Uint8Array>): Promise<void> {
     const { blocks } = this.#dependencies
-    await this.#name(round, made.keys())
-    for (const [cid, bytes] of made) if (!(await blocks.has(cid))) await blocks.put(cid, bytes)
+    await this.#name(round, parts.keys())
+    for (const [cid, bytes] of parts) if (!(await blocks.has(cid))) await blocks.put(cid, bytes())
     await this.dropBefore(round)
   }
 

@@ -281,7 +281,7 @@ export class WorkerRun {
       const updates = await roundUpdates(manifest, {
         ...{ averaging, parameterCount: model.parameterCount },
         fetch: (part) => this.#fetchPart(manifest, part),
-        keep: (cid, block) => this.#blocks.keep(round, new Map([[cid, block]])),
+        keep: (cid, block) => this.#blocks.keep(round, new Map([[cid, () => block]])),
       })
       const next = applyRound(this.#replica, updates, averaging, round)
       const right = next.stateRoot === manifest.stateRoot
