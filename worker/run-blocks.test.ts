@@ -46,3 +46,47 @@ test.each([
     }
   },
 )
+
+test.each(['comes', 'is written'])(
+  'a block whose round is let go of while it %s goes with a later one',
+  async (when) => {
+    const store = await openIn('worker')
+    const kept = await store.kept()
+    const [cid, bytes] = blockOf('theirs 0')
+    const [reached, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const pass = async (at: string) => {
+      if (at !== when) return
+      reached.resolve()
+      await gate.promise
+    }
+    const blocks = new RunBlocks(
+      {
+        ...{ run: links.run, kept, peers: () => [], log: (code) => expect.unreachable(code) },
+        network: {
+          fetchBlock: async () => {
+            await pass('comes')
+            return bytes
+          },
+        } as unknown as Network,
+        blocks: {
+          ...store.blocks,
+          put: async (...of) => {
+            // If the process ended after this, the block would be found.
+            expect(kept.runs().has(links.run)).toBe(true)
+            await pass('is written')
+            await store.blocks.put(...of)
+          },
+        },
+      },
+      1,
+    )
+    const fetching = blocks.fetch(cid, 100, signal, { round: 0 })
+    await reached.promise
+    await blocks.dropBefore(2)
+    gate.resolve()
+    expect(await fetching).toEqual(bytes)
+    expect(await store.blocks.has(cid)).toBe(true)
+    await blocks.dropBefore(3)
+    expect(await store.blocks.has(cid)).toBe(false)
+  },
+)

@@ -74,7 +74,10 @@ export class RunBlocks implements Pick<BlockStore, 'get' | 'put'> {
       signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       maxBytes,
     })
+    // Its round may have been let go of meanwhile, and may be while it is written: a later drop has to find the block.
+    await this.#name(round, [cid])
     await blocks.put(cid, bytes)
+    await this.#name(round, [cid])
     return bytes
   }
 
