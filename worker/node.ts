@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { FetchBlock } from '../checkpoints/fetch.ts'
 import type { KeptBlocks } from '../checkpoints/kept-blocks.ts'
 import type { Store } from '../checkpoints/store.ts'
 import { backoffMs } from '../protocol/backoff.ts'
@@ -317,7 +318,7 @@ export class WorkerNode {
           },
           readCheckpoint: async (cid, round, signal) => {
             const keptFor = { run: id, kind: 'checkpoint', round } as const
-            const fetch = (block: CidText, maxBytes: number) => this.#fetchFromPeers(block, maxBytes)
+            const fetch: FetchBlock = (...of) => this.#fetchFromPeers(...of)
             return (await store.fetchCheckpoint(cid, fetch, signal, keptFor)).state
           },
           log: (code, text) => this.#log(code, text),
@@ -363,8 +364,8 @@ export class WorkerNode {
     return blocks.fetch(cid, maxBytes, this.#abort.signal, { timeoutMs: fetchTimeoutMs })
   }
 
-  #fetchFromPeers(cid: CidText, maxBytes: number): Promise<Uint8Array> {
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(fetchTimeoutMs)])
+  #fetchFromPeers(cid: CidText, maxBytes: number, leaving: AbortSignal): Promise<Uint8Array> {
+    const signal = AbortSignal.any([leaving, AbortSignal.timeout(fetchTimeoutMs)])
     return this.#dependencies.network.fetchBlock(this.#peers, cid, { signal, maxBytes })
   }
 

@@ -60,6 +60,8 @@ export class WorkerRun {
   readonly #trainer: RoundTrainer
   readonly #fetching = new Set<CidText>()
   readonly #averages: AverageChecks
+  /** What may still write blocks, beside training. */
+  readonly #underWay = new Set<Promise<void>>()
   #ended = Promise.withResolvers<string>()
 
   private constructor(options: WorkerRunOptions, dependencies: WorkerRunDependencies, start: Start) {
@@ -160,7 +162,8 @@ export class WorkerRun {
     // Refused before it is judged: an accepted message is relayed.
     if (message.body.kind === 'manifest') readManifest(message.body.signedManifest)
     const verdict = this.#dispatch({ kind: 'message', author, message })
-    if (verdict === 'accept' && message.body.kind === 'large') void this.#fetchLarge(author, message.body)
+    if (verdict === 'accept' && message.body.kind === 'large')
+      this.#inBackground(this.#fetchLarge(author, message.body))
     if (verdict === 'accept' && message.body.kind === 'manifest') {
       // In the order of arrival, so that the next round's opening finds this one applied or under way. The gossip is
       // the head's own; that the manifest carries its signature too is checked before it is applied.
@@ -191,12 +194,19 @@ export class WorkerRun {
     }
   }
 
+  /** Resolves when nothing more is written for the run. */
   async close(): Promise<void> {
     this.#abort.abort(new Error('the worker leaves the run'))
     this.#trainer.stop(new Error('the worker leaves the run'))
     this.#dependencies.network.unsubscribe(this.#options.topic)
     this.#ended.resolve('closed')
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
     await this.#trainer.close()
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const settled = work.finally(() => this.#underWay.delete(settled))
+    this.#underWay.add(settled)
   }
 
   #dispatch(event: WorkerEvent): Verdict {
@@ -225,10 +235,10 @@ export class WorkerRun {
           })
         return
       case 'apply':
-        void this.#apply(effect.manifest, effect.admitted)
+        this.#inBackground(this.#apply(effect.manifest, effect.admitted))
         return
       case 'catch-up':
-        void this.#catchUp(effect.target)
+        this.#inBackground(this.#catchUp(effect.target))
         return
       case 'end':
         this.#ended.resolve(effect.reason)
@@ -294,7 +304,7 @@ export class WorkerRun {
         this.#checkpoint = checkpoint ?? this.#checkpoint
         if (admitted) this.#held = await this.#heldSince(manifest)
         this.#pending = null
-        void this.#averages.perhaps(manifest, this.#abort.signal)
+        this.#inBackground(this.#averages.perhaps(manifest, this.#abort.signal))
       }
       this.#dispatch({ kind: 'applied', round, stateRoot: next.stateRoot, checkpoint })
     } catch (error) {
