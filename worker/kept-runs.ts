@@ -23,10 +23,12 @@ export interface KeptRunsDependencies {
 /** When a worker lets go of what it keeps for its runs; of rounds while a run goes on, see `RunBlocks`. */
 export class KeptRuns {
   readonly #dependencies: KeptRunsDependencies
-  #nextMs = Number.NEGATIVE_INFINITY
+  #nextMs: number
 
   constructor(dependencies: KeptRunsDependencies) {
     this.#dependencies = dependencies
+    // The head of a run under way may have to start first, too.
+    this.#nextMs = dependencies.clock.now() + pauseMs
   }
 
   /** A run is over, its epochs settled: nobody audits its rounds any more. */

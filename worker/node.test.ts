@@ -84,10 +84,11 @@ test('its head wakes a worker between two heartbeats; what anybody else asks is 
   await life
 })
 
-test('once it has heard its head, a worker lets go of a run of long ago', async () => {
+test('a worker lets go of a run of long ago once its head has had an hour to open it', async () => {
   await using loopback = createLoopback()
   const [head, node] = [await loopback.start(), await loopback.start()]
   const { beat } = idleHead(head)
+  const clock = { nowMs: 8 * keptMs, now: () => clock.nowMs }
   const letGo: boolean[] = []
   const kept = {
     runs: () => new Map([[aRun, 0]]),
@@ -96,15 +97,22 @@ test('once it has heard its head, a worker lets go of a run of long ago', async 
   const worker = new WorkerNode(
     { addresses: [head.addresses()[0]!], token: '', payout: null, agent: 'test' },
     {
-      ...{ network: node, clock: { now: () => keptMs }, log: () => {}, kept },
+      ...{ network: node, clock, log: () => {}, kept },
       engine: { engineClass: 'none' },
       store: { blocks: {} },
     } as unknown as WorkerNodeDependencies,
   )
   const life = worker.live()
+  const beatAfter = async (count: number) => {
+    await head.request(node.self, new Uint8Array(), testSignal())
+    await beat(count)
+  }
   await beat(1)
-  await head.request(node.self, new Uint8Array(), testSignal())
-  await beat(2)
+  await beatAfter(2)
+  expect(letGo).toEqual([])
+  clock.nowMs += 3_600_000
+  await beatAfter(3)
+  await beatAfter(4)
   expect(letGo).toEqual([true])
   await worker.stop()
   await life
