@@ -63,3 +63,28 @@ test('with its end go a run’s rounds, and a week later all of it; the run unde
   await runs.ended(other)
   expect(await store.blocks.has(cid)).toBe(false)
 })
+
+test('after the clock was set back a run is let go of a week after that was seen, and not before', async () => {
+  const { store, kept, clock, runs } = await opened()
+  await kept.name({ run, kind: 'run' }, [cid])
+  const stamp = kept.runs().get(run)!
+  const hourMs = 3_600_000
+  const looks = async (nowMs: number) => {
+    clock.nowMs = nowMs
+    await runs.perhapsForget(null)
+    return kept.runs().has(run)
+  }
+  // Of a process that has run for years, by a clock that is then set back to before the stamp.
+  const backMs = stamp - 400 * 86_400_000
+  expect(await looks(stamp + keptMs - 1)).toBe(true)
+  expect(await looks(backMs)).toBe(true)
+  expect(await looks(backMs + keptMs - 1)).toBe(true)
+  // Worked for again.
+  await kept.name({ run, kind: 'round', round: 1 }, [cid])
+  expect(await looks(backMs + keptMs + hourMs)).toBe(true)
+  // Set back once more.
+  expect(await looks(backMs - hourMs)).toBe(true)
+  expect(await looks(backMs - hourMs + keptMs - 1)).toBe(true)
+  expect(await looks(backMs - hourMs + keptMs + hourMs)).toBe(false)
+  await store.close()
+})

@@ -20,10 +20,19 @@ export interface KeptRunsDependencies {
   log(code: string, text: string): void
 }
 
+interface Idle {
+  /** The newest stamp. */
+  readonly lastMs: number
+  /** That, or when it was first found, if by then it lay ahead: the clock has been set back. */
+  readonly sinceMs: number
+}
+
 /** When a worker lets go of what it keeps for its runs; of rounds while a run goes on, see `RunBlocks`. */
 export class KeptRuns {
   readonly #dependencies: KeptRunsDependencies
   #nextMs: number
+  /** Since when each run lies idle, by the stamps that were found at the last look. */
+  #idle: ReadonlyMap<RunId, Idle> = new Map()
 
   constructor(dependencies: KeptRunsDependencies) {
     this.#dependencies = dependencies
@@ -47,10 +56,18 @@ export class KeptRuns {
   async perhapsForget(current: RunId | null): Promise<void> {
     const { kept, clock } = this.#dependencies
     const now = clock.now()
-    if (now < this.#nextMs) return
+    // Before the last look: the clock was set back.
+    if (now < this.#nextMs && now >= this.#nextMs - pauseMs) return
     this.#nextMs = now + pauseMs
+    const idle = new Map<RunId, Idle>()
     const old = new Set<RunId>()
-    for (const [run, lastMs] of kept.runs()) if (run !== current && now - lastMs >= keptMs) old.add(run)
+    for (const [run, lastMs] of kept.runs()) {
+      const before = this.#idle.get(run)
+      const sinceMs = Math.min(now, before?.lastMs === lastMs ? before.sinceMs : lastMs)
+      idle.set(run, { lastMs, sinceMs })
+      if (run !== current && now - sinceMs >= keptMs) old.add(run)
+    }
+    this.#idle = idle
     await this.#drop(({ run }) => old.has(run))
   }
 
