@@ -1,8 +1,10 @@
 import type { Pins } from 'helia'
+import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
+import { MurmurError } from '../protocol/errors.ts'
 import { some } from './fixtures/stores.ts'
 import type { CheckpointManifest } from './manifest.ts'
-import { pinCheckpoint } from './pins.ts'
+import { pinCheckpoint, pinnedCheckpoints } from './pins.ts'
 
 const named = (name: string) => Object.assign(new Error(name), { name })
 
@@ -43,4 +45,23 @@ test('records that cannot be read are no answer', async () => {
   const { pins, added } = pinsThat(new Error('CBOR decode error'))
   await expect(pinCheckpoint(pins, some('manifest'), manifest, sources)).rejects.toThrow('CBOR')
   expect(added).toEqual([])
+})
+
+test('a kept checkpoint that is let go of while checkpoints are listed is left out; one that is pinned may not be gone', async () => {
+  const [gone, here] = [some('gone'), some('here')]
+  const kept = [gone, here].map((cid) => ({ cid, atMs: 1 }))
+  const pinsOf = (...cids: string[]) =>
+    ({
+      async *ls() {
+        for (const cid of cids) yield { cid: CID.parse(cid), metadata: { kind: 'checkpoint', pinnedAtMs: 2 } }
+      },
+    }) as unknown as Pins
+  const readManifest = async (cid: string) => {
+    if (cid === gone) throw new MurmurError('CHECKPOINT_NOT_FOUND', { message: 'gone', next: 'none' })
+    return manifest
+  }
+  const listed = await pinnedCheckpoints(pinsOf(here), readManifest, kept)
+  expect(listed).toEqual([{ cid: here, manifest, pinnedAtMs: 2 }])
+  const broken = pinnedCheckpoints(pinsOf(gone), readManifest, kept)
+  await expect(broken).rejects.toMatchObject({ code: 'CHECKPOINT_NOT_FOUND' })
 })

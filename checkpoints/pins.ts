@@ -41,16 +41,19 @@ export async function pinnedCheckpoints(
   readManifest: (cid: CidText) => Promise<CheckpointManifest>,
   kept: readonly { readonly cid: CidText; readonly atMs: number }[],
 ): Promise<readonly PinnedCheckpoint[]> {
-  const times = new Map(kept.map(({ cid, atMs }) => [cid, atMs]))
+  const pinned = new Map<CidText, number>()
   for await (const pin of pins.ls())
-    if (pin.metadata.kind === kind) times.set(parseCid(pin.cid.toString()), Number(pin.metadata.pinnedAtMs))
+    if (pin.metadata.kind === kind) pinned.set(parseCid(pin.cid.toString()), Number(pin.metadata.pinnedAtMs))
+  const times = new Map([...kept.map(({ cid, atMs }) => [cid, atMs] as const), ...pinned])
   const found: PinnedCheckpoint[] = []
   for (const [cid, pinnedAtMs] of times) {
     try {
       found.push({ cid, manifest: await readManifest(cid), pinnedAtMs })
     } catch (error) {
-      // Of another version of this program.
-      if (!isMurmurError(error, 'CHECKPOINT_MALFORMED')) throw error
+      const isOfOtherVersion = isMurmurError(error, 'CHECKPOINT_MALFORMED')
+      // Since its record was read, by the worker whose folder this is.
+      const wasLetGo = isMurmurError(error, 'CHECKPOINT_NOT_FOUND') && !pinned.has(cid)
+      if (!isOfOtherVersion && !wasLetGo) throw error
     }
   }
   return found.sort((a, b) => b.pinnedAtMs - a.pinnedAtMs || b.manifest.round - a.manifest.round)
