@@ -5,6 +5,7 @@ import { contentId, digestOf } from '../protocol/content-id.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
 import { links, some, stores } from './fixtures/stores.ts'
 import type { KeptFor } from './kept-blocks.ts'
+import { openStore } from './store.ts'
 import { leafBytes } from './unixfs-file.ts'
 
 const { openIn, pathOf } = stores()
@@ -176,4 +177,41 @@ test('what is named while a record is being written shares the next', async () =
   expect((await files('a', 'kept')).length - before).toBeLessThan(9)
   await kept.drop(() => true)
   expect([await files('a', 'blocks'), await files('a', 'kept')]).toEqual([[], []])
+})
+
+test('a run’s records are one after a restart, and as old as the newest; a crash in between loses none', async () => {
+  const whole: KeptFor = { run, kind: 'run' }
+  for (const text of ['one', 'two', 'three']) await keep('a', whole, text)
+  const first = await openIn('a')
+  const before = await files('a', 'kept')
+  const contents = await Promise.all(before.map((file) => readFile(file)))
+  await (await first.kept()).name(whole, [cidOf('four')])
+  await first.blocks.put(cidOf('four'), bytesOf('four'))
+  const newest = (await first.kept()).runs().get(run)
+  await first.close()
+  // As if none had been removed.
+  for (const [index, file] of before.entries()) await writeFile(file, contents[index]!)
+  for (let start = 0; start < 2; start++) {
+    const { store, kept } = await reopen('a')
+    expect(await files('a', 'kept')).toHaveLength(1)
+    expect(kept.runs().get(run)).toBe(newest)
+    await store.close()
+    await writeFile(before[0]!, contents[0]!)
+  }
+  const { kept, has } = await reopen('a')
+  expect(await has('one', 'two', 'three', 'four')).toBe('1111')
+  await kept.drop(() => true)
+  expect([await has('one', 'two', 'three', 'four'), await files('a', 'kept')]).toEqual(['0000', []])
+})
+
+test('a run was worked for last at its newest stamp, whatever the clock did since', async () => {
+  const clock = { nowMs: 2000, now: () => clock.nowMs }
+  const store = await openStore(pathOf('a'), { clock })
+  const kept = await store.kept()
+  await kept.name(round(1), [cidOf('one')])
+  clock.nowMs = 1000
+  await kept.name(round(1), [cidOf('two')])
+  await kept.name(round(2), [cidOf('three')])
+  expect([...kept.runs().values()]).toEqual([2000])
+  await store.close()
 })

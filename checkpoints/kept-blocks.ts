@@ -34,6 +34,8 @@ interface Part {
   readonly for: KeptFor
   readonly records: StoredRecord[]
   readonly blocks: Set<CidText>
+  /** When something of it was named last. */
+  lastMs: number
 }
 
 export interface KeptBlocksDependencies {
@@ -81,10 +83,13 @@ export class KeptBlocks {
     const records: StoredRecord[] = []
     try {
       for await (const record of readRecords(folder)) records.push(record)
-      return new KeptBlocks(folder, records, null, dependencies)
     } catch (error) {
       return new KeptBlocks(folder, records, error, dependencies)
     }
+    const kept = new KeptBlocks(folder, records, null, dependencies)
+    // On a disk that is full they stay as they are: what is dropped frees it.
+    await kept.#merge().catch(() => {})
+    return kept
   }
 
   /** Resolves once it is durable that these blocks are kept for that; then they may be put. */
@@ -128,8 +133,8 @@ export class KeptBlocks {
   /** Runs of which anything is kept, and when something of theirs was named last. */
   runs(): ReadonlyMap<RunId, number> {
     const runs = new Map<RunId, number>()
-    for (const { for: part, records } of this.#parts.values())
-      runs.set(part.run, Math.max(runs.get(part.run) ?? 0, ...records.map(({ atMs }) => atMs)))
+    for (const { for: part, lastMs } of this.#parts.values())
+      runs.set(part.run, Math.max(runs.get(part.run) ?? 0, lastMs))
     return runs
   }
 
@@ -160,8 +165,20 @@ export class KeptBlocks {
     }
   }
 
-  async #write(content: Omit<Record, 'atMs'>): Promise<void> {
-    const record = { ...content, atMs: this.#dependencies.clock.now() }
+  /** A run has a record for each of its manifests: of those that are here at the start it makes one. */
+  async #merge(): Promise<void> {
+    for (const { for: part, records, blocks, lastMs } of this.#parts.values()) {
+      const count = records.length
+      if (part.kind !== 'run' || count === 1) continue
+      await this.#write({ for: part, blocks: [...blocks].sort(), manifest: null }, lastMs)
+      // After a crash it may be one of them.
+      const { file } = records[count]!
+      for (const old of records.splice(0, count)) if (old.file !== file) await rm(old.file, { force: true })
+    }
+  }
+
+  async #write(content: Omit<Record, 'atMs'>, atMs = this.#dependencies.clock.now()): Promise<void> {
+    const record = { ...content, atMs }
     const bytes = dagCbor.encode(z.encode(schema, record))
     const file = join(this.#folder, `${contentId(bytes, 'dag-cbor')}${extension}`)
     await writeDurably(file, bytes)
@@ -170,9 +187,10 @@ export class KeptBlocks {
 
   #add(record: StoredRecord): void {
     const key = keyOf(record.for)
-    const part = this.#parts.get(key) ?? { for: record.for, records: [], blocks: new Set() }
+    const part = this.#parts.get(key) ?? { for: record.for, records: [], blocks: new Set(), lastMs: 0 }
     this.#parts.set(key, part)
     part.records.push(record)
+    part.lastMs = Math.max(part.lastMs, record.atMs)
     for (const cid of record.blocks) {
       if (part.blocks.has(cid)) continue
       part.blocks.add(cid)
