@@ -33,8 +33,12 @@ export class EscrowWatch {
     this.#required = money.epochReward * epochs
   }
 
-  /** Creates the run in the escrow. A run that is there already is used as it is. */
-  async open(run: RunId, spec: RunSpec, now: number): Promise<void> {
+  /**
+   * Creates the run in the escrow. A run that is there already is used as it is; one that has ended only where it
+   * `concludes`: the chain ends a run with its last settlement, before that is confirmed and journaled.
+   * @returns whether it has ended
+   */
+  async open(run: RunId, spec: RunSpec, now: number, concludes: boolean): Promise<boolean> {
     const { escrow, context, epochReward } = this.#money
     try {
       await escrow.createRun({
@@ -44,21 +48,28 @@ export class EscrowWatch {
         disputeWindowSeconds: spec.reward?.disputeWindowSeconds ?? 0,
         deadline: Math.floor(now / 1000) + deadlineSeconds,
       })
+      return false
     } catch (error) {
       if (!isMurmurError(error, 'TX_REVERTED')) throw error
-      const existing = await escrow.run(context.escrowRun)
-      if (existing.ended) throw error
+      const { ended } = await escrow.run(context.escrowRun)
+      if (ended && !concludes) throw error
+      return ended
     }
   }
 
   /**
-   * Takes the run's lease on chain: from then on nobody who led before can close or settle an epoch.
+   * Takes the run's lease on chain: from then on nobody who led before can close or settle an epoch. A run that has
+   * ended has no lease to take.
    * @returns the term of the lease
    * @throws MurmurError LEASE_LOST when another has taken a higher one
    */
   async takeLease(term: number): Promise<number> {
     const { escrow, context } = this.#money
-    await escrow.takeLease(context.escrowRun, term)
+    try {
+      await escrow.takeLease(context.escrowRun, term)
+    } catch (error) {
+      if (!isMurmurError(error, 'TX_REVERTED') || error.details.error !== 'RunAlreadyEnded') throw error
+    }
     return term
   }
 

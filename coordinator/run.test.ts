@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import type { Escrow } from '../chain/escrow-port.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import { aRun, hashOf, peer } from '../protocol/fixtures/names.ts'
+import { aRun, cidOf, hashOf, peer } from '../protocol/fixtures/names.ts'
 import type { WorkerId } from '../protocol/ids.ts'
 import type { BlockStore, Network } from '../protocol/ports.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
@@ -22,9 +22,15 @@ const account = { funded: 0n, refunded: 0n, reserved: 0n, claimed: 0n, unspent: 
 const state = { ended: false, epochs: 2, epochsSettled: 0, epochsClosed: 0 }
 const failure = (code: string) => new MurmurError(code, { message: code, next: 'none' })
 
+interface Before {
+  readonly known?: Map<WorkerId, ClusterMember>
+  /** Brings the log to where the process before left it. */
+  journaled?(log: RunLog): void
+}
+
 function opened(
-  escrow: Partial<Record<keyof Escrow, () => Promise<unknown>>>,
-  known = new Map<WorkerId, ClusterMember>(),
+  escrow: Partial<Record<keyof Escrow, (...args: never[]) => Promise<unknown>>>,
+  { known = new Map<WorkerId, ClusterMember>(), journaled = () => {} }: Before = {},
 ) {
   const start = { theta: new Float32Array(1), vectors: [] }
   const records: HeadRecord[] = []
@@ -32,6 +38,7 @@ function opened(
   const notes: string[] = []
   const log = new RunLog(aRun)
   log.setRules(rules)
+  journaled(log)
   const clock = { now: () => 0 }
   const members = () => known
   const fake = {
@@ -105,6 +112,66 @@ test('an escrow that refuses fails the run, in its journal too', async () => {
   )
 })
 
+/** Led in term 1 and stopped; its only epoch is closed, and not recorded as settled. */
+function withEpochUnsettled(log: RunLog): void {
+  log.applyRound({ kind: 'lead', term: 1, heads: [peer(0)] }, 0)
+  log.applyRound({ kind: 'stop', reason: 'enough' }, 0)
+  log.book.addManifest(
+    {
+      ...{ run: aRun, term: 1, round: 0, epoch: 0, parent: null, entries: [], refused: [], slots: [] },
+      ...{
+        baseRoot: hashOf('b'),
+        stateRoot: hashOf('s'),
+        closesEpoch: true,
+        checkpoint: null,
+        average: null,
+      },
+    },
+    cidOf('last'),
+  )
+  log.closed.push({ epoch: 0, lastManifest: cidOf('last') })
+}
+const refused = (error: string) =>
+  new MurmurError('TX_REVERTED', { message: error, next: 'none', details: { error } })
+
+test('a run that its last settlement has ended on chain is settled in the journal too', async () => {
+  const asked: string[] = []
+  const { run } = opened(
+    {
+      createRun: async () => Promise.reject(refused('RunExists')),
+      run: async () => ({ ...state, epochs: 1, epochsClosed: 1, epochsSettled: 1, ended: true }),
+      // What is unspent goes back to its funders from then on.
+      accounting: async () => ({ ...account, funded: 200n, refunded: 100n }),
+      takeLease: async () => Promise.reject(refused('RunAlreadyEnded')),
+      historyRoot: async () => {
+        asked.push('settlement')
+        throw failure('ASKED')
+      },
+    },
+    { journaled: withEpochUnsettled },
+  )
+  await run.finished
+  expect([asked, run.error?.code]).toEqual([['settlement'], 'ASKED'])
+})
+
+test('a head that restarts after the rounds settles what is left in its new term', async () => {
+  const terms: number[] = []
+  const { run } = opened(
+    {
+      takeLease: async (_run: unknown, term: number) => void terms.push(term),
+      accounting: async () => ({ ...account, funded: 200n }),
+      historyRoot: async () => undefined,
+      closeEpoch: async (_run: unknown, _epoch: unknown, _history: unknown, term: number) => {
+        terms.push(term)
+        throw failure('ASKED')
+      },
+    },
+    { journaled: withEpochUnsettled },
+  )
+  await run.finished
+  expect([terms, run.error?.code]).toEqual([[8, 8], 'ASKED'])
+})
+
 test('a chain that is away is waited for', { timeout: 30_000 }, async () => {
   let away = 1
   const { run } = opened({
@@ -119,7 +186,7 @@ test('a worker that says it cannot do the run is excluded from it, until it come
   const worker = peer(1)
   const process = (incarnation: string) => ({ name: 'w1', incarnation }) as ClusterMember
   const known = new Map([[worker, process('a')]])
-  const { run, notes } = opened({}, known)
+  const { run, notes } = opened({}, { known })
   const entry = { run: aRun, spec: run.options.spec, submittedAt: 1, options: { priority: 0, owner: 'me' } }
   const excluded = () => [...runViewOf(entry, run).excluded]
   const error = 'DATA_MISFIT: of other data'

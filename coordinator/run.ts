@@ -154,11 +154,11 @@ export class RunCoordinator {
     const first = this.#state.term === 0
     const escrow = this.#escrow
     if (escrow !== null) {
-      await this.#onceReached(() => escrow.open(run, spec, clock.now()))
+      const concludes = isOver(this.#state) || this.#log.unsettled().length > 0
+      const ended = await this.#onceReached(() => escrow.open(run, spec, clock.now(), concludes))
       // Whoever led before, a process of this very head included, can settle nothing from here on.
-      if (!first && !isOver(this.#state))
-        this.#chainTerm = await this.#onceReached(() => escrow.takeLease(term))
-      await escrow.funded(this.#abort.signal)
+      if (!first) this.#chainTerm = await this.#onceReached(() => escrow.takeLease(term))
+      if (!ended) await escrow.funded(this.#abort.signal)
       if (first) notes.note('FUNDED', null, null, 'the escrow holds what the run can pay')
       this.#stage = 'rounds'
     }
