@@ -78,7 +78,10 @@ export function revertedError(
     message: `the chain refused to ${doing}: ${name}(${args.map(String).join(', ')})`,
     next: nextAfterRevert.get(name) ?? 'look the error up in chain/contracts',
     exit: 'reverted',
-    details: { error: name },
+    details: {
+      error: name,
+      ...(name === 'EpochOutOfOrder' && typeof args[0] === 'number' ? { expected: args[0] } : {}),
+    },
     cause,
   })
 }
@@ -98,8 +101,17 @@ export const reorganizedError = (forgotten: string, cause?: unknown): MurmurErro
     cause,
   })
 
-/** The contract's word for a step that another one has come before, or that lacks the one before it. */
-const outOfStep = ['EpochOutOfOrder', 'EpochNotClosed', 'BeaconNotReady']
+/** What this account has sent is not in the chain yet, or not in what was read of it. */
+export const unconfirmedError = (message: string, cause?: unknown): MurmurError =>
+  new MurmurError('TX_UNCONFIRMED', {
+    message,
+    next: 'look for it on the chain before sending it again',
+    exit: 'timeout',
+    cause,
+  })
+
+/** The contract's word for a step that lacks the one before it. */
+const outOfStep = ['EpochNotClosed', 'BeaconNotReady']
 
 const passing = [
   'RPC_UNREACHABLE',
@@ -129,12 +141,7 @@ export function chainError(error: unknown, doing: string, rpcUrl: string): unkno
     error.walk((inner) => kinds.some((kind) => inner instanceof kind)) as T | null
 
   if (found(unconfirmed)) {
-    return new MurmurError('TX_UNCONFIRMED', {
-      message: `the transaction to ${doing} was sent and is in no block yet`,
-      next: 'look for it on the chain before sending it again',
-      exit: 'timeout',
-      cause: error,
-    })
+    return unconfirmedError(`the transaction to ${doing} was sent and is in no block yet`, error)
   }
   if (found(unreachable)) {
     return new MurmurError('RPC_UNREACHABLE', {

@@ -1,4 +1,4 @@
-import { reorganizedError } from '../chain/errors.ts'
+import { reorganizedError, unconfirmedError } from '../chain/errors.ts'
 import type { Beacon, Escrow, Settlement } from '../chain/escrow-port.ts'
 import type { PayoutContext } from '../chain/payout-tree.ts'
 import type { TxResult } from '../chain/rpc.ts'
@@ -29,7 +29,7 @@ export async function closeOnChain(
   const { escrow, context } = money
   const anchored = await escrow.historyRoot(context.escrowRun, epoch)
   if (anchored === undefined)
-    await leading(money, (term) => escrow.closeEpoch(context.escrowRun, epoch, history, term))
+    await moving(money, epoch, (term) => escrow.closeEpoch(context.escrowRun, epoch, history, term))
   else if (anchored !== history) throw closedOtherwise(epoch, history)
   return await escrow.beacon(context.escrowRun, epoch, signal)
 }
@@ -46,7 +46,7 @@ export async function settleOnChain(
   const { blockNumber, blockHash } = await escrow.beacon(context.escrowRun, epoch, signal)
   if (blockHash !== audited)
     throw reorganizedError(`block ${blockNumber}, the beacon of epoch ${epoch}, is another one`)
-  return await leading(money, (term) => escrow.settleEpoch(context.escrowRun, { ...settlement, term }))
+  return await moving(money, epoch, (term) => escrow.settleEpoch(context.escrowRun, { ...settlement, term }))
 }
 
 /** @throws MurmurError CHAIN_REORGANIZED where the settlement does not stay in its block until that is confirmed. */
@@ -61,6 +61,30 @@ export async function confirmSettled(
   const stands = await escrow.settlement(context.escrowRun, epoch)
   if (stands?.blockNumber !== blockNumber || stands.payoutRoot !== payoutRoot)
     throw reorganizedError(`the settlement of epoch ${epoch} is not in block ${blockNumber} any more`)
+}
+
+/**
+ * Sends one step of an epoch. A transaction of ours that was pooled when the chain was asked may have done it meanwhile:
+ * then asking again will tell. What an epoch lacks that comes before it is not coming: that one failed for good.
+ * @throws MurmurError TX_UNCONFIRMED where it may be done already.
+ */
+async function moving<T>(money: RunMoney, epoch: number, call: (term: number) => Promise<T>): Promise<T> {
+  try {
+    return await leading(money, call)
+  } catch (error) {
+    if (isMurmurError(error, 'TX_REVERTED') && (await isDone(money, epoch, error)))
+      throw unconfirmedError(`a transaction for epoch ${epoch} is on its way already`, error)
+    throw error
+  }
+}
+
+async function isDone({ escrow, context }: RunMoney, epoch: number, refused: MurmurError): Promise<boolean> {
+  const { error, expected } = refused.details
+  if (error === 'EpochOutOfOrder') return Number(expected) > epoch
+  if (error !== 'RunAlreadyEnded') return false
+  // The last settlement ends the run; so do `finish` and `expire`, which leave the epoch unsettled.
+  const { ended, epochsSettled } = await escrow.run(context.escrowRun)
+  return !ended || epochsSettled > epoch
 }
 
 /** Where the chain has forgotten that this head took the lease, takes it again; the escrow refuses where another leads. */

@@ -52,9 +52,7 @@ test('what a chain may take back in a moment is asked again', async () => {
       coded,
     ),
     reorganizedError('a block'),
-    ...['EpochOutOfOrder', 'EpochNotClosed', 'BeaconNotReady'].map((name) =>
-      revertedError('settle', name, []),
-    ),
+    ...['EpochNotClosed', 'BeaconNotReady'].map((name) => revertedError('settle', name, [])),
   ]
   const { records, notes, failures, epochs } = await settling(...passing)
   expect([records, failures, epochs]).toEqual([['settled'], [], [settled.report]])
@@ -64,6 +62,7 @@ test('what a chain may take back in a moment is asked again', async () => {
 test.each([
   coded('SETTLED_OTHERWISE'),
   revertedError('settle', 'RewardExceeded', []),
+  revertedError('settle', 'EpochOutOfOrder', [0]),
   revertedError('settle', 'TermStale', [9]),
   new Error('a fault'),
 ])('what stays so is not: %s', async (error) => {
