@@ -43,3 +43,39 @@ test.each([
   expect(isPassing(await failureOf(settle(money, 2)))).toBe(passing)
   expect(isPassing(await failureOf(closeOnChain(money, 2, hashOf('history'), signal)))).toBe(passing)
 })
+
+/** A chain whose nodes, asked in turn, stand before and after a term was taken. */
+function nodesThatDiffer(terms: readonly number[], mine: number) {
+  let asked = 0
+  const held = () => terms[asked++ % terms.length]!
+  return moneyOf(
+    {
+      takeLease: async (_run: unknown, term: number) => {
+        const current = held()
+        if (term <= current) throw refused('TermStale', current)
+        return null
+      },
+      closeEpoch: async (_run: unknown, _epoch: unknown, _history: unknown, term: number) => {
+        const current = held()
+        if (term !== current) throw refused('TermStale', current)
+      },
+    },
+    mine,
+  )
+}
+
+test.each([
+  ['it is asked again where only a node that is behind refuses', [0, 8], 'CHAIN_REORGANIZED'],
+  ['also where that one refuses again', [0, 0, 0], 'CHAIN_REORGANIZED'],
+  ['it is lost where a node knows a higher term', [0, 16], 'LEASE_LOST'],
+  ['it is not taken back from a higher term', [16, 0, 8], 'LEASE_LOST'],
+])('the lease on nodes of different heights: %s', async (_, terms, code) => {
+  const money = nodesThatDiffer(terms, 8)
+  await expect(closeOnChain(money, 0, hashOf('history'), signal)).rejects.toMatchObject({ code })
+})
+
+test('an account that does not lead in its own term is told so', async () => {
+  const money = moneyOf({ closeEpoch: async () => Promise.reject(refused('OnlyLeader', address)) }, 8)
+  const closed = closeOnChain(money, 0, hashOf('history'), signal)
+  await expect(closed).rejects.toMatchObject({ code: 'LEASE_LOST' })
+})

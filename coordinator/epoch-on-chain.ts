@@ -87,7 +87,10 @@ async function isDone({ escrow, context }: RunMoney, epoch: number, refused: Mur
   return !ended || epochsSettled > epoch
 }
 
-/** Where the chain has forgotten that this head took the lease, takes it again; the escrow refuses where another leads. */
+/**
+ * Where the chain, or the node that answers, does not know that this head took the lease, takes it again.
+ * @throws MurmurError LEASE_LOST where another leads; CHAIN_REORGANIZED where nodes do not agree on it yet.
+ */
 async function leading<T>(
   { escrow, context, term }: RunMoney,
   call: (term: number) => Promise<T>,
@@ -95,11 +98,19 @@ async function leading<T>(
   try {
     return await call(term())
   } catch (error) {
-    if (!isMurmurError(error, 'LEASE_LOST')) throw error
+    if (!isBehind(error, term())) throw error
+  }
+  try {
     await escrow.takeLease(context.escrowRun, term())
     return await call(term())
+  } catch (error) {
+    throw isBehind(error, term()) ? reorganizedError('it does not know the lease of this head', error) : error
   }
 }
+
+/** Refused by a state of the chain in which nobody has led in a higher term yet. */
+const isBehind = (error: unknown, term: number): boolean =>
+  isMurmurError(error, 'LEASE_LOST') && Number(error.details.term) <= term
 
 /** The beacon was drawn for the history that is anchored: another one could not be audited by it. */
 const closedOtherwise = (epoch: number, history: Hash): MurmurError =>
