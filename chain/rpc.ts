@@ -7,10 +7,12 @@ import {
   createWalletClient,
   defineChain,
   encodeDeployData,
+  encodeFunctionData,
   getCreate2Address,
   type Hash,
   http,
   type PublicClient,
+  TransactionNotFoundError,
   type WalletClient,
   zeroHash,
 } from 'viem'
@@ -46,7 +48,11 @@ export interface Rpc {
   readonly account: Address | undefined
   /** Runs a read; failures come out as a MurmurError. `doing` is a verb phrase for its message. */
   read<T>(doing: string, work: (client: PublicClient) => Promise<T>): Promise<T>
-  /** Simulates, sends, and waits for the receipt. A call that reverts in its block is told by the contract's reason. */
+  /**
+   * Simulates, sends, and waits for the receipt. A call that reverts in its block is told by the contract's reason. One
+   * that this connection has sent before, without seeing it in a block, is waited for again and not sent a second time
+   * unless the chain has dropped it.
+   */
   write(doing: string, call: ContractCall): Promise<TxResult>
   /**
    * Puts a contract at the address that its code and arguments decide (CREATE2, by the usual deployer contract), unless
@@ -139,9 +145,35 @@ export function connectRpc(
     return sent
   }
 
-  async function confirmed(doing: string, txHash: Hash, explain?: (blockNumber: bigint) => Promise<unknown>) {
+  /** What no block has been seen to hold, by the call that it makes: one transaction a failed call. */
+  const unseen = new Map<string, Hash>()
+  async function sentBefore(call: string): Promise<Hash | undefined> {
+    const txHash = unseen.get(call)
+    if (txHash === undefined) return undefined
     try {
-      const receipt = await reader.waitForTransactionReceipt({ hash: txHash, timeout: receiptTimeoutMs })
+      await reader.getTransaction({ hash: txHash })
+    } catch (error) {
+      if (!(error instanceof TransactionNotFoundError)) throw error
+      unseen.delete(call)
+      return undefined
+    }
+    unseen.delete(call)
+    underway += 1
+    return txHash
+  }
+
+  async function confirmed(
+    doing: string,
+    txHash: Hash,
+    call: string,
+    explain?: (blockNumber: bigint) => Promise<unknown>,
+  ) {
+    try {
+      const wait = { hash: txHash, timeout: receiptTimeoutMs }
+      const receipt = await reader.waitForTransactionReceipt(wait).catch((error: unknown) => {
+        unseen.set(call, txHash)
+        throw error
+      })
       if (receipt.status === 'reverted') {
         // Receipts carry no reason: what refused it in its block, most likely, still does at that block's end.
         const cause = await explain?.(receipt.blockNumber).then(
@@ -173,9 +205,13 @@ export function connectRpc(
       guarded(doing, async () => {
         const wallet = signer(doing)
         const request = { ...call, abi: call.abi as Abi, account: wallet.account!, chain }
-        await reader.simulateContract(request)
-        const txHash = await send((nonce) => wallet.writeContract({ ...request, nonce }))
-        const { gasUsed, blockNumber } = await confirmed(doing, txHash, (at) =>
+        const key = `${call.address}${encodeFunctionData(request)}`
+        let txHash = await sentBefore(key)
+        if (txHash === undefined) {
+          await reader.simulateContract(request)
+          txHash = await send((nonce) => wallet.writeContract({ ...request, nonce }))
+        }
+        const { gasUsed, blockNumber } = await confirmed(doing, txHash, key, (at) =>
           reader.simulateContract({ ...request, blockNumber: at }),
         )
         return { txHash, gasUsed, blockNumber }
@@ -187,16 +223,19 @@ export function connectRpc(
         if ((await reader.getCode({ address })) !== undefined) return address
         const wallet = signer(doing)
         const data = concat([zeroHash, initCode])
-        const txHash = await send((nonce) =>
-          wallet.sendTransaction({ to: create2Deployer, data, account: wallet.account!, chain, nonce }),
-        )
-        await confirmed(doing, txHash)
+        const txHash =
+          (await sentBefore(data)) ??
+          (await send((nonce) =>
+            wallet.sendTransaction({ to: create2Deployer, data, account: wallet.account!, chain, nonce }),
+          ))
+        await confirmed(doing, txHash, data)
         // On a chain without the deployer contract the transaction is a transfer of nothing.
         if ((await reader.getCode({ address })) !== undefined) return address
         throw revertedError(doing, 'no CREATE2 deployer at', [create2Deployer])
       }),
     awaitBlock: (blockNumber, signal) =>
       guarded('wait for a block', async () => {
+        // The highest seen: nodes behind one address differ in height, and that is no progress.
         let newest = await reader.getBlockNumber()
         for (let cameAt = performance.now(); newest < blockNumber; ) {
           if (performance.now() - cameAt > receiptTimeoutMs) throw stalled(newest + 1n)
@@ -204,7 +243,8 @@ export function connectRpc(
             throw signal?.aborted ? signal.reason : error
           })
           const next = await reader.getBlockNumber()
-          if (next !== newest) cameAt = performance.now()
+          if (next <= newest) continue
+          cameAt = performance.now()
           newest = next
         }
       }),
