@@ -7,7 +7,7 @@ import { type Devnet, devAccount, startDevnet } from '../chain/devnet.ts'
 import { connectEscrow } from '../chain/escrow.ts'
 import type { ChainConfig, Escrow } from '../chain/escrow-port.ts'
 import { aRun, cidOf, hashOf, peer } from '../protocol/fixtures/names.ts'
-import type { Hash } from '../protocol/ids.ts'
+import type { Hash, WorkerId } from '../protocol/ids.ts'
 import type { BlockStore } from '../protocol/ports.ts'
 import type { RoundManifest } from '../protocol/wire.ts'
 import { drawAudits } from '../verification/draw.ts'
@@ -94,6 +94,7 @@ class Scene {
   /** The beacons that its records of what will be paid name. */
   readonly meantBy: (Hash | undefined)[] = []
   readonly notes: string[] = []
+  readonly ejected = new Set<WorkerId>()
   term = 0
   escrowRun: Hash = hashOf('run in escrow')
   /** Happens once, where it is set. */
@@ -148,7 +149,7 @@ class Scene {
         return { worker, round, outcome: 'verified', code: 'OK', bytes: 0, verdict }
       },
       eject: () => {},
-      isEjected: () => false,
+      isEjected: (worker) => this.ejected.has(worker),
       note: (code) => void this.notes.push(code),
     })
   }
@@ -205,6 +206,17 @@ test('the settlement is forgotten, and the next epoch waits for it', async () =>
   await expect(scene.settle(0)).rejects.toMatchObject({ code: 'CHAIN_REORGANIZED' })
   await scene.rests(await scene.settle(0))
   await scene.rests(await scene.settle(1))
+})
+
+test('what was going to be paid stays so when a worker leaves the run between two tries', async () => {
+  const scene = await Scene.open()
+  scene.atSettle = async () => {
+    for (const worker of workers) scene.ejected.add(worker)
+    throw new Error('the receipt never came')
+  }
+  await expect(scene.settle(0)).rejects.toThrow('the receipt never came')
+  const { paid } = await scene.settle(0)
+  expect([paid, scene.meantBy.length, scene.notes]).toEqual(['800', 1, []])
 })
 
 test('the settlement comes into a later block, and is not taken for confirmed by the first', async () => {

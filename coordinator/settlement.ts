@@ -12,7 +12,7 @@ import type { RoundManifest } from '../protocol/wire.ts'
 import { type AuditCandidate, drawAudits } from '../verification/draw.ts'
 import { closeOnChain, confirmSettled, type RunMoney, settleOnChain } from './epoch-on-chain.ts'
 import type { HeadRecord } from './journal/record.ts'
-import { auditKey, type RunLog } from './run-log.ts'
+import { auditKey, type Intent, type RunLog } from './run-log.ts'
 
 /** Epochs in which a worker could not be asked, after which it is out of the run. */
 const absencesAllowed = 2
@@ -174,7 +174,7 @@ export class Settlement {
     const payoutTreeCid = contentId(dump, 'dag-cbor')
     await blocks.put(payoutTreeCid, dump)
     if (intent === undefined || isOther) {
-      await record({
+      const settling: Intent = {
         kind: 'settling',
         run,
         epoch,
@@ -182,7 +182,9 @@ export class Settlement {
         payoutRoot: tree.root,
         cumulative: [...cumulative].map(([account, amount]) => [account, amount.toString()]),
         beacon: blockHash,
-      })
+      }
+      log.intents.set(epoch, settling)
+      await record(settling)
     }
     const checkpoint = manifests.at(-1)?.checkpoint ?? null
     const sent =
