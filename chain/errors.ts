@@ -5,6 +5,7 @@ import {
   ContractFunctionZeroDataError,
   HttpRequestError,
   InsufficientFundsError,
+  NonceTooLowError,
   SocketClosedError,
   TimeoutError,
   TransactionNotFoundError,
@@ -93,6 +94,9 @@ const unconfirmed = [
   TransactionNotFoundError,
 ] as const
 
+/** geth's and anvil's word for another transaction at the nonce of one that waits; viem knows the others as NonceTooLowError. */
+const nonceTaken = /replacement transaction underpriced/i
+
 /** What was read of the chain before is not so any more; `forgotten` says what. */
 export const reorganizedError = (forgotten: string, cause?: unknown): MurmurError =>
   new MurmurError('CHAIN_REORGANIZED', {
@@ -143,6 +147,8 @@ export function chainError(error: unknown, doing: string, rpcUrl: string): unkno
   if (found(unconfirmed)) {
     return unconfirmedError(`the transaction to ${doing} was sent and is in no block yet`, error)
   }
+  if (found([NonceTooLowError]) || nonceTaken.test(error.details))
+    return unconfirmedError(`cannot ${doing} yet: an earlier transaction of the account is on its way`, error)
   if (found(unreachable)) {
     return new MurmurError('RPC_UNREACHABLE', {
       message: `the chain at ${rpcUrl} did not answer while trying to ${doing}`,

@@ -3,6 +3,7 @@ import { foundry } from 'viem/chains'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { deployDevnet } from './deploy.ts'
 import { type Devnet, devAccount, startDevnet } from './devnet.ts'
+import { isPassing } from './errors.ts'
 import type { ChainConfig } from './escrow-port.ts'
 import { connectRpc } from './rpc.ts'
 
@@ -81,3 +82,19 @@ test('nodes of different heights behind one address are no blocks', async () => 
     message: expect.stringContaining(`block ${0x65}`),
   })
 })
+
+test.each(['nonce too low', 'already known', 'replacement transaction underpriced'])(
+  'a node that says "%s" has an earlier transaction of the account',
+  async (message) => {
+    const { fetch } = globalThis
+    vi.stubGlobal('fetch', async (url: string, request: RequestInit) => {
+      const { id, method } = JSON.parse(String(request.body))
+      if (method !== 'eth_sendRawTransaction') return await fetch(url, request)
+      return Response.json({ jsonrpc: '2.0', id, error: { code: -32_000, message } })
+    })
+    const error = await impatient()
+      .write('approve', approval(4n))
+      .catch((refused: unknown) => refused)
+    expect([error, isPassing(error)]).toMatchObject([unconfirmed, true])
+  },
+)
