@@ -20,15 +20,18 @@ const settled: SettledEpoch = {
   ...{ tokens: new Map(), earned: new Map(), cumulative: new Map() },
 }
 
-/** A queue whose settlement throws these one after the other, then settles. */
-async function settling(...errors: unknown[]) {
+/** A queue whose settlement throws these one after the other, each after some minutes, then settles. */
+async function settling(errors: unknown[], minutes = 0) {
+  let now = 0
   const log = new RunLog(aRun)
   log.book.addManifest(manifest, lastManifest)
   const [records, notes, failures]: [string[], string[], unknown[]] = [[], [], []]
   const queue = new EpochQueue({
     ...{ run: aRun, log, signal: new AbortController().signal, retryMs: 0 },
+    clock: { now: () => now },
     settlement: {
       settle: async () => {
+        now += minutes * 60_000
         if (errors.length > 0) throw errors.shift()
         return settled
       },
@@ -44,6 +47,12 @@ async function settling(...errors: unknown[]) {
   return { records, notes, failures, epochs: log.book.epochs() }
 }
 
+test('what does not pass is given up half an hour after it began, however long each try takes', async () => {
+  const slow = Array.from({ length: 9 }, () => coded('TX_UNCONFIRMED'))
+  expect((await settling(slow.slice(0, 3), 10)).records).toEqual(['settled'])
+  expect((await settling([...slow], 10)).failures).toEqual([slow[3]])
+})
+
 const coded = (code: string) => new MurmurError(code, { message: 'm', next: 'n' })
 
 test('what a chain may take back in a moment is asked again', async () => {
@@ -54,7 +63,7 @@ test('what a chain may take back in a moment is asked again', async () => {
     reorganizedError('a block'),
     ...['EpochNotClosed', 'BeaconNotReady'].map((name) => revertedError('settle', name, [])),
   ]
-  const { records, notes, failures, epochs } = await settling(...passing)
+  const { records, notes, failures, epochs } = await settling([...passing])
   expect([records, failures, epochs]).toEqual([['settled'], [], [settled.report]])
   expect(notes).toEqual([...passing.map(({ code }) => code), 'EPOCH_SETTLED'])
 })
@@ -66,6 +75,6 @@ test.each([
   revertedError('settle', 'TermStale', [9]),
   new Error('a fault'),
 ])('what stays so is not: %s', async (error) => {
-  const { records, failures, epochs } = await settling(error)
+  const { records, failures, epochs } = await settling([error])
   expect([records, failures, epochs]).toEqual([[], [error], []])
 })

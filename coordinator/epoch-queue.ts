@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isPassing } from '../chain/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
+import type { Clock } from '../protocol/ports.ts'
 import type { Measurement } from '../protocol/report.ts'
 import type { HeadRecord } from './journal/record.ts'
 import type { HeadReplica } from './replica.ts'
@@ -8,9 +9,9 @@ import type { RunLog } from './run-log.ts'
 import type { RunNotes } from './run-notes.ts'
 import type { Settlement } from './settlement.ts'
 
-/** A settlement that the chain keeps from its end is tried again this often, this many times: half an hour. */
+/** A settlement that the chain keeps from its end is tried again this often, for this long after its first failure. */
 const defaultRetryMs = 5_000
-const tries = 360
+const patienceMs = 30 * 60_000
 
 export interface EpochQueueDependencies {
   readonly run: RunId
@@ -18,6 +19,7 @@ export interface EpochQueueDependencies {
   readonly log: RunLog
   readonly replica: Pick<HeadReplica, 'endOf' | 'forgetBefore'>
   readonly notes: Pick<RunNotes, 'note'>
+  readonly clock: Clock
   readonly signal: AbortSignal
   readonly retryMs?: number
   /** Resolves when it is durable. */
@@ -79,12 +81,13 @@ export class EpochQueue {
 
   /** The chain may be away for a while, or forget what it said: settling again what was settled is harmless. */
   async #tried<T>(work: () => Promise<T>): Promise<T> {
-    const { notes, signal, retryMs = defaultRetryMs } = this.#dependencies
-    for (let attempt = 1; ; attempt++) {
+    const { clock, notes, signal, retryMs = defaultRetryMs } = this.#dependencies
+    for (let failedAt: number | null = null; ; ) {
       try {
         return await work()
       } catch (error) {
-        if (!isPassing(error) || attempt >= tries) throw error
+        failedAt ??= clock.now()
+        if (!isPassing(error) || clock.now() - failedAt >= patienceMs) throw error
         notes.note(error.code, null, null, `${error.message}; trying again`)
         await sleep(retryMs, undefined, { signal })
       }

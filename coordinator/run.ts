@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isPassing } from '../chain/errors.ts'
 import { invariant, isMurmurError, type Verdict } from '../protocol/errors.ts'
 import type { CidText, WorkerId } from '../protocol/ids.ts'
 import { maxGossipBytes } from '../protocol/limits.ts'
@@ -85,6 +86,7 @@ export class RunCoordinator {
       record,
       replica: dependencies.replica,
       notes,
+      clock: dependencies.clock,
       signal: this.#abort.signal,
       evaluate: (theta) => dependencies.auditor.evaluate(theta),
       failed: (error) => {
@@ -171,14 +173,14 @@ export class RunCoordinator {
     this.#waiting.clear()
   }
 
-  /** A chain that is away is waited for: nothing is lost by leading later. */
+  /** A chain that is away or slow is waited for: nothing is lost by leading later. */
   async #onceReached<T>(call: () => Promise<T>): Promise<T> {
     for (;;) {
       try {
         return await call()
       } catch (error) {
         this.#abort.signal.throwIfAborted()
-        if (!isMurmurError(error, 'RPC_UNREACHABLE')) throw error
+        if (!isPassing(error)) throw error
         this.#dependencies.notes.note(error.code, null, null, `${error.message}; trying again`)
         await sleep(chainRetryMs, undefined, { signal: this.#abort.signal })
       }
