@@ -85,6 +85,9 @@ export interface Beacon {
   readonly blockHash: Hash
 }
 
+/** Told at each look, while a block is waited for, how many of the blocks that confirm it lie on it. */
+export type Confirming = (blockNumber: bigint, confirmed: bigint, needed: bigint) => void
+
 export interface Funder {
   readonly funder: Address
   /** Given to the run in all. */
@@ -145,9 +148,9 @@ export interface Escrow {
    * The hash of the block after the epoch's close: its audit beacon. Waits until it is confirmed. Throws
    * `EPOCH_NOT_CLOSED`, also where the chain forgets the close meanwhile.
    */
-  beacon(escrowRun: Hash, epoch: number, signal: AbortSignal): Promise<Beacon>
+  beacon(escrowRun: Hash, epoch: number, signal: AbortSignal, confirming?: Confirming): Promise<Beacon>
   /** Waits until a block with this number is confirmed: what is read afterwards of it and of earlier ones stays. */
-  confirm(blockNumber: bigint, signal: AbortSignal): Promise<void>
+  confirm(blockNumber: bigint, signal: AbortSignal, confirming?: Confirming): Promise<void>
   /** Token base units that an account holds. */
   balanceOf(account: Address): Promise<Wei>
   /** Who funded the run, summed per funder in the order of their first funding. */

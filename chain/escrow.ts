@@ -3,7 +3,7 @@ import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { Address, Hash } from '../protocol/ids.ts'
 import { confirmationsOf } from './confirmations.ts'
 import { readClaims, readFunders, readSettlement } from './escrow-history.ts'
-import type { ChainConfig, Escrow, Lease, RunState } from './escrow-port.ts'
+import type { ChainConfig, Confirming, Escrow, Lease, RunState } from './escrow-port.ts'
 import { runEscrowAbi } from './generated/run-escrow.ts'
 import { connectRpc, type RpcLimits } from './rpc.ts'
 import { allowSpending, tokenBalance, tokenErrorsAbi } from './token.ts'
@@ -73,6 +73,11 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
     const { leader, term } = await run(escrowRun)
     return { leader, term }
   }
+
+  const confirm = (blockNumber: bigint, signal: AbortSignal, confirming?: Confirming) =>
+    rpc.awaitBlock(blockNumber + confirmations, signal, (newest) =>
+      confirming?.(blockNumber, newest < blockNumber ? 0n : newest - blockNumber, confirmations),
+    )
 
   return {
     config,
@@ -151,17 +156,17 @@ export function connectEscrow(config: ChainConfig, account?: Account | Hash, lim
       if (closed === undefined || (await run(escrowRun)).epochsSettled <= epoch) return undefined
       return await readSettlement(rpc, config, escrowRun, epoch, closed.blockNumber)
     },
-    async beacon(escrowRun, epoch, signal) {
+    async beacon(escrowRun, epoch, signal, confirming) {
       for (;;) {
         const blockNumber = (await closedAt(escrowRun, epoch)) + 1n
-        await rpc.awaitBlock(blockNumber + confirmations, signal)
+        await confirm(blockNumber, signal, confirming)
         const block = await rpc.read('read the beacon', (client) => client.getBlock({ blockNumber }))
         // Meanwhile the close may have come into another block.
         if ((await closedAt(escrowRun, epoch)) + 1n === blockNumber)
           return { blockNumber, blockHash: block.hash }
       }
     },
-    confirm: (blockNumber, signal) => rpc.awaitBlock(blockNumber + confirmations, signal),
+    confirm,
     balanceOf: (owner) => tokenBalance(rpc, config.token, owner),
     funders: (escrowRun) => readFunders(rpc, config, escrowRun),
     claims: (escrowRun) => readClaims(rpc, config, { runId: escrowRun }),

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { deployDevnet } from './deploy.ts'
 import { type Devnet, devAccount, startDevnet } from './devnet.ts'
 import { isPassing } from './errors.ts'
+import { connectEscrow } from './escrow.ts'
 import type { ChainConfig } from './escrow-port.ts'
 import { connectRpc } from './rpc.ts'
 
@@ -98,3 +99,18 @@ test.each(['nonce too low', 'already known', 'replacement transaction underprice
     expect([error, isPassing(error)]).toMatchObject([unconfirmed, true])
   },
 )
+
+test('who waits for confirmations is told how many there are', async () => {
+  const block = await createPublicClient({ transport: http(devnet.rpcUrl) }).getBlockNumber()
+  const told: (readonly bigint[])[] = []
+  await connectEscrow({ ...config, confirmations: 2 }, undefined, { pollMs: 10 }).confirm(
+    block + 1n,
+    AbortSignal.timeout(4_000),
+    (...seen) => {
+      told.push(seen)
+      void nodeOf().mine({ blocks: 1 })
+    },
+  )
+  expect(told[0]).toEqual([block + 1n, 0n, 2n])
+  for (const [, confirmed] of told) expect(confirmed).toBeLessThan(2n)
+})

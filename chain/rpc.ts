@@ -19,6 +19,7 @@ import {
 import { privateKeyToAccount } from 'viem/accounts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
 import type { Address } from '../protocol/ids.ts'
+import { devnetChainId } from './confirmations.ts'
 import { chainError, revertedError } from './errors.ts'
 
 /** Limits of every call to the chain. Each has a default; see {@link connectRpc}. */
@@ -27,7 +28,7 @@ export interface RpcLimits {
   readonly requestTimeoutMs?: number
   /** Of the wait for a transaction's block, and for the next block of all. Default 120,000. */
   readonly receiptTimeoutMs?: number
-  /** Between two looks for a block or a receipt. Default 250. */
+  /** Between two looks for a block or a receipt. Default 250 on a devnet, otherwise 2,000. */
   readonly pollMs?: number
 }
 
@@ -64,9 +65,9 @@ export interface Rpc {
   ): Promise<Address>
   /**
    * Resolves once a block with this number or a higher one exists. Throws `CHAIN_STALLED` where no block at all comes
-   * within the receipt timeout, or the signal's reason.
+   * within the receipt timeout, or the signal's reason. `seen` is told of the highest block at each look.
    */
-  awaitBlock(blockNumber: bigint, signal?: AbortSignal): Promise<void>
+  awaitBlock(blockNumber: bigint, signal?: AbortSignal, seen?: (newest: bigint) => void): Promise<void>
 }
 
 /** Arachnid's deterministic deployment proxy: at one address on every chain that has it, anvil's included. */
@@ -86,7 +87,9 @@ export function connectRpc(
   accountOrKey?: Account | `0x${string}`,
   limits: RpcLimits = {},
 ): Rpc {
-  const { requestTimeoutMs = 10_000, receiptTimeoutMs = 120_000, pollMs = 250 } = limits
+  const { requestTimeoutMs = 10_000, receiptTimeoutMs = 120_000 } = limits
+  // No block is made faster than in a second or two but on a devnet.
+  const { pollMs = config.chainId === devnetChainId ? 250 : 2_000 } = limits
   const account = typeof accountOrKey === 'string' ? privateKeyToAccount(accountOrKey) : accountOrKey
   const chain = defineChain({
     id: config.chainId,
@@ -233,11 +236,12 @@ export function connectRpc(
         if ((await reader.getCode({ address })) !== undefined) return address
         throw revertedError(doing, 'no CREATE2 deployer at', [create2Deployer])
       }),
-    awaitBlock: (blockNumber, signal) =>
+    awaitBlock: (blockNumber, signal, seen) =>
       guarded('wait for a block', async () => {
         // The highest seen: nodes behind one address differ in height, and that is no progress.
         let newest = await reader.getBlockNumber()
         for (let cameAt = performance.now(); newest < blockNumber; ) {
+          seen?.(newest)
           if (performance.now() - cameAt > receiptTimeoutMs) throw stalled(newest + 1n)
           await sleep(pollMs, undefined, { signal }).catch((error: unknown) => {
             throw signal?.aborted ? signal.reason : error

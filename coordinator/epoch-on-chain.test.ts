@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { isPassing, revertedError } from '../chain/errors.ts'
-import type { Escrow } from '../chain/escrow-port.ts'
+import type { Confirming, Escrow } from '../chain/escrow-port.ts'
 import { hashOf } from '../protocol/fixtures/names.ts'
-import { closeOnChain, settleOnChain } from './epoch-on-chain.ts'
+import { closeOnChain, confirmSettled, settleOnChain } from './epoch-on-chain.ts'
 
 /* Steps of an epoch over an escrow whose answers a test writes: what of a refusal is worth another try. */
 
@@ -78,4 +78,15 @@ test('an account that does not lead in its own term is told so', async () => {
   const money = moneyOf({ closeEpoch: async () => Promise.reject(refused('OnlyLeader', address)) }, 8)
   const closed = closeOnChain(money, 0, hashOf('history'), signal)
   await expect(closed).rejects.toMatchObject({ code: 'LEASE_LOST' })
+})
+
+test('what an epoch waits for is told until it waits no more', async () => {
+  const told: (string | null)[] = []
+  const confirm = async (block: bigint, _signal: unknown, confirming: Confirming) => {
+    confirming(block, 7n, 12n)
+    throw refused('over')
+  }
+  const money = { ...moneyOf({ confirm }), waiting: (text: string | null) => void told.push(text) }
+  await expect(confirmSettled(money, 2, hashOf('root'), 108n, signal)).rejects.toThrow('over')
+  expect(told).toEqual(['epoch 3: waiting for block 120 (7 of 12 confirmations)', null])
 })

@@ -1,5 +1,5 @@
 import { reorganizedError, unconfirmedError } from '../chain/errors.ts'
-import type { Beacon, Escrow, Settlement } from '../chain/escrow-port.ts'
+import type { Beacon, Confirming, Escrow, Settlement } from '../chain/escrow-port.ts'
 import type { PayoutContext } from '../chain/payout-tree.ts'
 import type { TxResult } from '../chain/rpc.ts'
 import { isMurmurError, MurmurError } from '../protocol/errors.ts'
@@ -10,6 +10,8 @@ export interface RunMoney {
   readonly escrow: Escrow
   readonly context: PayoutContext
   readonly epochReward: Wei
+  /** Told what an epoch's confirmation waits for, and null when that is over. */
+  readonly waiting?: (text: string | null) => void
   /** The leadership in which this head moves the run on chain: 0 until it has taken a lease. */
   term(): number
 }
@@ -31,7 +33,7 @@ export async function closeOnChain(
   if (anchored === undefined)
     await moving(money, epoch, (term) => escrow.closeEpoch(context.escrowRun, epoch, history, term))
   else if (anchored !== history) throw closedOtherwise(epoch, history)
-  return await escrow.beacon(context.escrowRun, epoch, signal)
+  return await confirmed(money, epoch, (told) => escrow.beacon(context.escrowRun, epoch, signal, told))
 }
 
 /** @throws MurmurError CHAIN_REORGANIZED where the chain names another beacon than the one that was audited by. */
@@ -51,16 +53,33 @@ export async function settleOnChain(
 
 /** @throws MurmurError CHAIN_REORGANIZED where the settlement does not stay in its block until that is confirmed. */
 export async function confirmSettled(
-  { escrow, context }: RunMoney,
+  money: RunMoney,
   epoch: number,
   payoutRoot: Hash,
   blockNumber: bigint,
   signal: AbortSignal,
 ): Promise<void> {
-  await escrow.confirm(blockNumber, signal)
+  const { escrow, context } = money
+  await confirmed(money, epoch, (told) => escrow.confirm(blockNumber, signal, told))
   const stands = await escrow.settlement(context.escrowRun, epoch)
   if (stands?.blockNumber !== blockNumber || stands.payoutRoot !== payoutRoot)
     throw reorganizedError(`the settlement of epoch ${epoch} is not in block ${blockNumber} any more`)
+}
+
+async function confirmed<T>(
+  { waiting }: RunMoney,
+  epoch: number,
+  wait: (told: Confirming) => Promise<T>,
+): Promise<T> {
+  try {
+    return await wait((block, confirmations, needed) =>
+      waiting?.(
+        `epoch ${epoch + 1}: waiting for block ${block + needed} (${confirmations} of ${needed} confirmations)`,
+      ),
+    )
+  } finally {
+    waiting?.(null)
+  }
 }
 
 /**

@@ -16,6 +16,8 @@ export interface RunFacts {
   readonly error: Failure | null
   /** Why a finished round is not published yet. */
   readonly held: string | null
+  /** What the settlement of an epoch waits for on chain. */
+  readonly confirming: string | null
   /** What the escrow still waits for. */
   readonly funding: string | null
   readonly escrow: EscrowSnapshot | null
@@ -42,9 +44,13 @@ export function pendingOf({
   stage,
   log,
   held,
+  confirming,
   funding,
-}: Pick<RunFacts, 'stage' | 'log' | 'held' | 'funding'>) {
-  return stage === 'awaiting-funds' ? funding : (held ?? pendingReason(log.state))
+}: Pick<RunFacts, 'stage' | 'log' | 'held' | 'confirming' | 'funding'>) {
+  if (stage === 'awaiting-funds') return funding
+  // While rounds go on it holds nothing up.
+  if (stage === 'settling') return confirming
+  return held ?? pendingReason(log.state)
 }
 
 export function reportOf(facts: RunFacts): RunReport {

@@ -1,5 +1,6 @@
 import { expect, test, vi } from 'vitest'
-import type { Escrow } from '../chain/escrow-port.ts'
+import type { Confirming, Escrow } from '../chain/escrow-port.ts'
+import { digestHash } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
 import { aRun, cidOf, hashOf, peer } from '../protocol/fixtures/names.ts'
 import type { WorkerId } from '../protocol/ids.ts'
@@ -152,6 +153,23 @@ test('a run that its last settlement has ended on chain is settled in the journa
   )
   await run.finished
   expect([asked, run.error?.code]).toEqual([['settlement'], 'ASKED'])
+})
+
+test('a run whose last epoch waits for its confirmations says so', async () => {
+  const { run } = opened(
+    {
+      takeLease: async () => null,
+      accounting: async () => ({ ...account, funded: 200n }),
+      historyRoot: async () => digestHash(cidOf('last')),
+      beacon: async (_run: unknown, _epoch: unknown, signal: AbortSignal, confirming: Confirming) => {
+        confirming(108n, 7n, 12n)
+        await new Promise((_, reject) => signal.addEventListener('abort', reject))
+      },
+    },
+    { journaled: withEpochUnsettled },
+  )
+  await vi.waitFor(() => expect(run.pending).toBe('epoch 1: waiting for block 120 (7 of 12 confirmations)'))
+  await run.close()
 })
 
 test('a head that restarts after the rounds settles what is left in its new term', async () => {

@@ -39,6 +39,7 @@ export class RunCoordinator {
   /** False until it leads in its own term: a log that it took over says that somebody leads, and that was another. */
   #leads = false
   #stage: Stage = 'rounds'
+  #confirming: string | null = null
   #error: Failure | null = null
   #timer: NodeJS.Timeout | undefined
   #rejected = { round: -1, told: new Set<string>() }
@@ -55,7 +56,10 @@ export class RunCoordinator {
     this.#dependencies = dependencies
     this.#log = dependencies.log
     const { spec, run } = options
-    const money = options.money === null ? null : { ...options.money, term: () => this.#chainTerm }
+    const waiting = (text: string | null) => {
+      this.#confirming = text
+    }
+    const money = options.money === null ? null : { ...options.money, waiting, term: () => this.#chainTerm }
     this.#escrow = money === null ? null : new EscrowWatch(money, BigInt(spec.train.epochs))
     // From the first moment: workers that join before the escrow is open must not begin unpaid.
     if (this.#escrow !== null) this.#stage = 'awaiting-funds'
@@ -437,6 +441,7 @@ export class RunCoordinator {
       stage: this.#stage,
       error: this.#error,
       held: this.#performer.held,
+      confirming: this.#confirming,
       funding: this.#escrow?.pending() ?? null,
       escrow: fresh ?? null,
       members: members(),
@@ -454,7 +459,10 @@ export class RunCoordinator {
 
   get pending(): string | null {
     const funding = this.#escrow?.pending() ?? null
-    return pendingOf({ stage: this.#stage, log: this.#log, held: this.#performer.held, funding })
+    return pendingOf({
+      ...{ stage: this.#stage, log: this.#log, held: this.#performer.held },
+      ...{ confirming: this.#confirming, funding },
+    })
   }
 }
 
