@@ -8,6 +8,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     maxWorkers: 2,
+    // As cli/murmur.cjs, for the threads of engines.
+    execArgv: ['--wasm-wrapper-tiering-budget=2000000000'],
     // As worker/engine/no-telemetry.ts, for tests that use onnxruntime without an engine.
     env: { ORT_DISABLE_TELEMETRY: '1' },
   },

@@ -8,7 +8,6 @@ const fs = require('node:fs')
 const path = require('node:path')
 
 const needed = [24, 9]
-const main = path.join(__dirname, 'main.ts')
 
 function isNewEnough(version) {
   const [major, minor] = version.split('.').map(Number)
@@ -38,7 +37,7 @@ function refuse() {
 function handOver(node) {
   // Huge pages, as for all nodes: cli/spawn-node.ts.
   const env = Object.assign({ GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }, process.env)
-  const child = spawn(node, [main].concat(process.argv.slice(2)), { stdio: 'inherit', env })
+  const child = spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit', env })
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal's Ctrl-C reaches both by itself, and a second one would mean "at once".
     process.on(name, () => (name === 'SIGINT' && process.stdin.isTTY) || child.kill(name))
@@ -51,8 +50,15 @@ function handOver(node) {
   })
 }
 
+/**
+ * Node strips types with WebAssembly, on every thread. Where threads recompile what it calls at once, V8 may free a wrapper that
+ * another thread runs, and the process dies (docs/decisions/2026-11-23-a-test-process-that-dies.md): never recompiled, none is freed.
+ */
+const wrappersStay = '--wasm-wrapper-tiering-budget=2000000000'
+
 /** What Node has compiled once, types stripped, is kept beside the installation: a start takes half the time. */
 function start() {
+  require('node:v8').setFlagsFromString(wrappersStay)
   require('node:module').enableCompileCache(
     path.join(__dirname, '..', 'node_modules', '.cache', 'murmur', 'compile'),
   )
