@@ -1,7 +1,9 @@
 import { readdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
+import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { DurableDatastore } from './durable-stores.ts'
+import { contentId } from '../protocol/content-id.ts'
+import { DurableBlockstore, DurableDatastore } from './durable-stores.ts'
 import { links, some, stores } from './fixtures/stores.ts'
 
 const { openIn, pathOf } = stores()
@@ -24,6 +26,17 @@ async function spoil(file: string) {
     await rename(`${file}.aside`, file)
   }
 }
+
+test('a store of blocks closes when what is being put is written', async () => {
+  const store = new DurableBlockstore(pathOf('closing'))
+  await store.open()
+  const bytes = new Uint8Array(2 ** 22)
+  const cid = CID.parse(contentId(bytes, 'raw'))
+  const put = store.put(cid, bytes)
+  await store.close()
+  expect(await store.has(cid)).toBe(true)
+  await put
+})
 
 test('a block whose pin cannot be read is not deleted, nor pinned anew over the record', async () => {
   const store = await openIn('a')

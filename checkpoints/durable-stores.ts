@@ -21,13 +21,28 @@ const sharding = new NextToLast()
  * their CID, so that a damaged disk never reaches a peer or a model.
  */
 export class DurableBlockstore extends FsBlockstore {
+  readonly #writing = new Set<Promise<unknown>>()
+
   constructor(folder: string) {
     super(folder, { shardingStrategy: sharding })
   }
 
   override async put(cid: CID, value: Parameters<FsBlockstore['put']>[1]): Promise<CID> {
-    await writeDurably(this.#fileOf(cid), value instanceof Uint8Array ? value : await collect(value))
+    const bytes = value instanceof Uint8Array ? value : await collect(value)
+    const work = writeDurably(this.#fileOf(cid), bytes)
+    this.#writing.add(work)
+    try {
+      await work
+    } finally {
+      this.#writing.delete(work)
+    }
     return cid
+  }
+
+  /** Whoever puts blocks, bitswap too: when this resolves, none of those that were begun is still being written. */
+  override async close(): Promise<void> {
+    while (this.#writing.size > 0) await Promise.allSettled(this.#writing)
+    await super.close()
   }
 
   override async *get(cid: CID): AsyncGenerator<Uint8Array> {
