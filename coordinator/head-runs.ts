@@ -66,6 +66,7 @@ export class HeadRuns {
   #readAgainAtMs = 0
   #opening: Promise<void> = Promise.resolve()
   #compacting: Promise<void> = Promise.resolve()
+  readonly #archiving = new Set<Promise<void>>()
   /** Journaled since it was last compacted. */
   #memberRecords = 0
   #closed = false
@@ -86,6 +87,7 @@ export class HeadRuns {
     this.#closed = true
     await this.#opening.catch(() => {})
     await this.#compacting
+    await Promise.allSettled(this.#archiving)
     for (const { coordinator } of this.#entries.values()) await coordinator?.close()
   }
 
@@ -238,7 +240,11 @@ export class HeadRuns {
     opened(entry.run, coordinator)
     coordinator.lead(term, heads())
     coordinator.finished
-      .then(() => this.#archive(entry))
+      .then(async () => {
+        const work = this.#archive(entry)
+        this.#archiving.add(work)
+        await work.finally(() => this.#archiving.delete(work))
+      })
       .catch((error: unknown) => {
         // It is archived by whoever leads next.
         if (!this.#closed) this.#dependencies.log('ARCHIVE_FAILED', errorText(error), { run: entry.run })
@@ -266,6 +272,7 @@ export class HeadRuns {
     journal.append({ kind: 'archived', run: entry.run, report: await this.#reportBlock(written) })
     await journal.durable()
     await this.#compacted()
+    if (this.#closed) return
     const over = this.entries().filter(({ coordinator }) => coordinator?.isOver === true)
     for (const old of over.slice(0, -maxOverRuns)) {
       this.#entries.delete(old.run)
