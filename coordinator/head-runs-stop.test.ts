@@ -16,7 +16,7 @@ vi.mock('./open-run.ts', async (original) => ({
   }),
 }))
 
-test('a head that stops while a run is archived waits for it: nothing is written once its store is closed', async () => {
+test('a head that stops while a run’s report is stored waits for that; one that has stopped stores none', async () => {
   const file = parseRunFile(
     { model: { preset: 'mlp', hidden: [4], classes: 2 }, data: { builtin: 'mnist' } },
     'run.yaml',
@@ -32,36 +32,49 @@ test('a head that stops while a run is archived waits for it: nothing is written
     model: { ...model, hidden: [...model.hidden] },
   })
   const run = runId(contentId(spec, 'dag-cbor'))
-  const [archiving, archived] = [Promise.withResolvers<void>(), Promise.withResolvers<Uint8Array>()]
-  const done: string[] = []
-  const runs = new HeadRuns({
-    archive: {
-      has: () => false,
-      keep: () => {
-        archiving.resolve()
-        return archived.promise
+  const [keeping, kept] = [Promise.withResolvers<void>(), Promise.withResolvers<Uint8Array>()]
+  const [storing, stored] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  let [puts, isStored] = [0, false]
+  const start = async () => {
+    const runs = new HeadRuns({
+      archive: {
+        has: () => false,
+        keep: () => {
+          keeping.resolve()
+          return kept.promise
+        },
       },
-    },
-    clock: { now: () => 1 },
-    store: { blocks: { get: async () => spec, put: () => nextTurn().then(() => done.push('report')) } },
-    journal: {
-      append: ({ kind }: { readonly kind: string }) => done.push(kind),
-      ...{ durable: async () => {}, compact: async () => {} },
-    },
-    ...{
-      heads: () => [],
-      members: () => new Map(),
-      term: 1,
-      log: (...said: unknown[]) => done.push(String(said)),
-    },
-    ...{ opened: () => {}, tell: () => {}, changed: () => done.push('changed') },
-  } as unknown as HeadRunsDependencies)
-  const submitted = { kind: 'submitted', run, submittedAt: 1, priority: 0, owner: 'me' }
-  await runs.start(new Map([[run, [submitted]]]) as unknown as Recovered['runs'])
-  await archiving.promise
-  const before = [...done]
-  const stopped = runs.stop().then(() => done.push('stopped'))
-  archived.resolve(Uint8Array.of(1))
+      clock: { now: () => 1 },
+      store: {
+        blocks: {
+          get: async () => spec,
+          put: async () => {
+            puts++
+            storing.resolve()
+            await stored.promise
+            await nextTurn()
+            isStored = true
+          },
+        },
+      },
+      journal: { append: () => {}, durable: async () => {}, compact: async () => {} },
+      ...{ heads: () => [], members: () => new Map(), term: 1, log: () => {} },
+      ...{ opened: () => {}, tell: () => {}, changed: () => {} },
+    } as unknown as HeadRunsDependencies)
+    const submitted = { kind: 'submitted', run, submittedAt: 1, priority: 0, owner: 'me' }
+    await runs.start(new Map([[run, [submitted]]]) as unknown as Recovered['runs'])
+    await keeping.promise
+    return runs
+  }
+  const early = await start()
+  await early.stop()
+  kept.resolve(Uint8Array.of(1))
+  await nextTurn()
+  expect(puts).toBe(0)
+  const late = await start()
+  await storing.promise
+  const stopped = late.stop()
+  stored.resolve()
   await stopped
-  expect(done.slice(before.length)).toEqual(['report', 'archived', 'stopped'])
+  expect(isStored).toBe(true)
 })

@@ -66,7 +66,8 @@ export class HeadRuns {
   #readAgainAtMs = 0
   #opening: Promise<void> = Promise.resolve()
   #compacting: Promise<void> = Promise.resolve()
-  readonly #archiving = new Set<Promise<void>>()
+  /** Reports that are being stored. */
+  #storing: Promise<unknown> = Promise.resolve()
   /** Journaled since it was last compacted. */
   #memberRecords = 0
   #closed = false
@@ -87,7 +88,7 @@ export class HeadRuns {
     this.#closed = true
     await this.#opening.catch(() => {})
     await this.#compacting
-    await Promise.allSettled(this.#archiving)
+    await this.#storing
     for (const { coordinator } of this.#entries.values()) await coordinator?.close()
   }
 
@@ -240,11 +241,7 @@ export class HeadRuns {
     opened(entry.run, coordinator)
     coordinator.lead(term, heads())
     coordinator.finished
-      .then(async () => {
-        const work = this.#archive(entry)
-        this.#archiving.add(work)
-        await work.finally(() => this.#archiving.delete(work))
-      })
+      .then(() => this.#archive(entry))
       .catch((error: unknown) => {
         // It is archived by whoever leads next.
         if (!this.#closed) this.#dependencies.log('ARCHIVE_FAILED', errorText(error), { run: entry.run })
@@ -269,10 +266,10 @@ export class HeadRuns {
     if (this.#closed) return
     tell(entry, await entry.coordinator!.report())
     const written = await archive.keep(await entry.coordinator!.report())
+    if (this.#closed) return
     journal.append({ kind: 'archived', run: entry.run, report: await this.#reportBlock(written) })
     await journal.durable()
     await this.#compacted()
-    if (this.#closed) return
     const over = this.entries().filter(({ coordinator }) => coordinator?.isOver === true)
     for (const old of over.slice(0, -maxOverRuns)) {
       this.#entries.delete(old.run)
@@ -286,7 +283,9 @@ export class HeadRuns {
   async #reportBlock(written: Uint8Array): Promise<CidText | null> {
     if (written.length > maxMetadataBlockBytes) return null
     const cid = contentId(written, 'raw')
-    await this.#dependencies.store.blocks.put(cid, written)
+    const stored = this.#dependencies.store.blocks.put(cid, written)
+    this.#storing = Promise.allSettled([this.#storing, stored])
+    await stored
     return cid
   }
 
