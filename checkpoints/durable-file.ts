@@ -56,3 +56,20 @@ async function syncFolder(folder: string): Promise<void> {
   await using handle = await open(folder, 'r')
   await handle.sync()
 }
+
+export const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === 'ENOENT'
+
+/** What is there and cannot be read, by the fault of the disk or of what was written. */
+export function unreadable(
+  code: 'BLOCK_UNREADABLE' | 'RECORD_UNREADABLE',
+  path: string,
+  cause: unknown,
+): MurmurError {
+  const why =
+    (cause as NodeJS.ErrnoException).code ?? (cause instanceof Error ? cause.message : 'unknown cause')
+  return new MurmurError(code, {
+    message: `${path} cannot be read (${why.slice(0, 200)})`,
+    next: 'check the permissions of the state folder, and the disk',
+    cause,
+  })
+}

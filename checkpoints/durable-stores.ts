@@ -6,7 +6,7 @@ import { FsDatastore } from 'datastore-fs'
 import type { CID } from 'multiformats/cid'
 import { matchesCid, parseCid } from '../protocol/content-id.ts'
 import { MurmurError } from '../protocol/errors.ts'
-import { writeDurably } from './durable-file.ts'
+import { isMissing, unreadable, writeDurably } from './durable-file.ts'
 
 type Key = Parameters<FsDatastore['put']>[0]
 type Query = Parameters<FsDatastore['_all']>[0]
@@ -156,18 +156,4 @@ async function collect(source: Iterable<Uint8Array> | AsyncIterable<Uint8Array>)
 /** The name is the one that Helia looks for. */
 function notFound(what: string): Error {
   return Object.assign(new Error(`no ${what} here`), { name: 'NotFoundError' })
-}
-
-const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === 'ENOENT'
-
-function unreadable(
-  code: 'BLOCK_UNREADABLE' | 'RECORD_UNREADABLE',
-  path: string,
-  cause: unknown,
-): MurmurError {
-  return new MurmurError(code, {
-    message: `${path} cannot be read (${(cause as NodeJS.ErrnoException).code ?? 'unknown cause'})`,
-    next: 'check the permissions of the state folder, and the disk',
-    cause,
-  })
 }

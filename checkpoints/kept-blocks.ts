@@ -4,10 +4,9 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { z } from 'zod'
 import { contentId, matchesCid, parseCid } from '../protocol/content-id.ts'
 import { contentLink } from '../protocol/content-link.ts'
-import { MurmurError } from '../protocol/errors.ts'
 import type { CidText, RunId } from '../protocol/ids.ts'
 import type { Clock } from '../protocol/ports.ts'
-import { writeDurably } from './durable-file.ts'
+import { isMissing, unreadable, writeDurably } from './durable-file.ts'
 
 /** What a worker keeps blocks for: a run as a whole, one of its rounds, or the checkpoint of one. */
 export type KeptFor =
@@ -226,7 +225,7 @@ async function* readRecords(folder: string): AsyncGenerator<StoredRecord> {
     names = await readdir(folder)
   } catch (cause) {
     if (isMissing(cause)) return
-    throw unreadable(folder, cause)
+    throw unreadable('RECORD_UNREADABLE', folder, cause)
   }
   for (const name of names) {
     if (!name.endsWith(extension)) continue
@@ -238,18 +237,7 @@ async function* readRecords(folder: string): AsyncGenerator<StoredRecord> {
       yield { ...z.decode(schema, dagCbor.decode(bytes)), file }
     } catch (cause) {
       // Deleted since it was listed.
-      if (!isMissing(cause)) throw unreadable(file, cause)
+      if (!isMissing(cause)) throw unreadable('RECORD_UNREADABLE', file, cause)
     }
   }
-}
-
-const isMissing = (cause: unknown): boolean => (cause as NodeJS.ErrnoException).code === 'ENOENT'
-
-function unreadable(path: string, cause: unknown): MurmurError {
-  const why = (cause as NodeJS.ErrnoException).code ?? (cause instanceof Error ? cause.message : 'unknown')
-  return new MurmurError('RECORD_UNREADABLE', {
-    message: `${path} cannot be read (${why.slice(0, 200)})`,
-    next: 'check the permissions of the state folder, and the disk',
-    cause,
-  })
 }

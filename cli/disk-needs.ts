@@ -3,7 +3,7 @@ import { checkedShare } from '../aggregation/shared-average.ts'
 import { averageBytes, contributionBytes } from '../coordinator/placement/round-bytes.ts'
 import type { RunFile } from '../protocol/run-spec.ts'
 import { localShape, localStateBytes } from '../verification/local-state.ts'
-import { keptCheckpoints } from '../worker/kept-runs.ts'
+import { newestCheckpoints } from '../worker/kept-runs.ts'
 import { keptRounds } from '../worker/run-blocks.ts'
 import type { RunNeeds } from './run-needs.ts'
 
@@ -35,7 +35,7 @@ export function diskNeeds(
   const localStates = 1 + Math.min(all, 1 + rounds)
   const perRound = contribution * (1 + share * (workers.min - 1)) + (average ?? 0)
   const startsFromWeights = init !== null || model.preset !== 'gpt'
-  const checkpoints = Math.min(train.epochs, 1 + keptCheckpoints)
+  const checkpoints = Math.min(train.epochs, 1 + newestCheckpoints)
   const copies = checkpoints * (1 + replicaVectors(averaging)) + (startsFromWeights ? 1 : 0)
   const frozenBytes = 4 * (parameterCount - movingCount)
   return {

@@ -7,7 +7,7 @@ import type { Clock } from '../protocol/ports.ts'
  * Checkpoints of a run that a worker keeps: one more than a head needs that lost its own and still audits the epoch before the
  * newest, and as many as a mean is mostly of.
  */
-export const keptCheckpoints = 3
+export const newestCheckpoints = 3
 
 /** As long as the escrow of a run may stay open after it was submitted (`coordinator/escrow-watch.ts`). */
 export const keptMs = 7 * 86_400_000
@@ -47,7 +47,7 @@ export class KeptRuns {
 
   /** A checkpoint of the run was written: older ones than the newest few go. */
   async wroteCheckpoint(run: RunId): Promise<void> {
-    const oldest = this.#dependencies.kept.checkpointRounds(run)[keptCheckpoints - 1]
+    const oldest = this.#dependencies.kept.checkpointRounds(run)[newestCheckpoints - 1]
     if (oldest === undefined) return
     await this.#drop((part) => part.run === run && part.kind === 'checkpoint' && part.round < oldest)
   }

@@ -98,11 +98,10 @@ function appendMuon(
       const piece = graph.node('Slice', [ahead, graph.ints([from]), graph.ints([to])])
       const whole = graph.node('Reshape', [piece, graph.ints(shape)])
       const directions = apart(graph, whole, options.normalized ? joined : undefined).map((matrix) =>
-        direction(graph, matrix, options),
+        direction(graph, matrix, scalars.learningRate, options),
       )
-      const together =
+      const update =
         directions.length > 1 ? graph.node('Concat', directions, { axis: int(1) }) : directions[0]!
-      const update = graph.node('Mul', [together, scalars.learningRate])
       return graph.node('Reshape', [update, graph.ints([to - from])])
     })
     return { update: concatenate(graph, updates), nextM, nextV: part(v) }
@@ -151,16 +150,22 @@ function apart(graph: Graph, matrix: Value, columns: readonly number[] | undefin
   })
 }
 
-/** What a matrix moves by at learning rate 1. */
-function direction(graph: Graph, ahead: Value, { iterations, stepSize, normalized }: MuonOptions): Value {
+/** What a matrix moves by. */
+function direction(
+  graph: Graph,
+  ahead: Value,
+  learningRate: Value,
+  { iterations, stepSize, normalized }: MuonOptions,
+): Value {
   const op = (opType: string, ...inputs: Value[]) => graph.node(opType, inputs)
+  const scale = (side: number) => graph.scalar(stepSize * Math.sqrt(side))
   const matrix = orthogonalized(graph, ahead, iterations)
   const [rows, columns] = matrix.shape as [number, number]
-  if (!normalized) return op('Mul', matrix, graph.scalar(stepSize * Math.sqrt(Math.max(rows, columns))))
+  if (!normalized) return op('Mul', matrix, op('Mul', learningRate, scale(Math.max(rows, columns))))
   const along = graph.ints([rows > columns ? 1 : 0])
   const squares = graph.node('ReduceSum', [op('Mul', matrix, matrix), along], { keepdims: int(1) })
   const lengths = op('Add', op('Sqrt', squares), graph.scalar(lengthFloor))
-  return op('Mul', matrix, op('Div', graph.scalar(stepSize * Math.sqrt(Math.min(rows, columns))), lengths))
+  return op('Mul', op('Mul', matrix, op('Div', scale(Math.min(rows, columns)), lengths)), learningRate)
 }
 
 /**
