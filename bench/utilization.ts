@@ -1,5 +1,6 @@
 /**
- * How much of its time a worker computes when its link is slow, per schedule: its engine is inside inner steps, and nothing else.
+ * How much of its time a worker computes when its link is slow, per schedule: its engine is inside inner steps, and nothing else,
+ * from its first round to the end of the last but one, as nothing follows the last.
  * And how long PyTorch's DistributedDataParallel (gloo) takes over the same links to the same training loss. Real processes in
  * network namespaces with token buckets.
  * Usage: node bench/utilization.ts [--model small|large] [--links 20,100,500] [--schedules blocking,eager] [--rounds 8]

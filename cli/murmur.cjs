@@ -35,8 +35,8 @@ function refuse() {
 }
 
 function handOver(node) {
-  // Huge pages, as for all nodes: cli/spawn-node.ts.
-  const env = Object.assign({ GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' }, process.env)
+  const { glibcTunables } = require('./allocator.cjs')
+  const env = Object.assign({ GLIBC_TUNABLES: glibcTunables() }, process.env)
   const child = spawn(node, [__filename].concat(process.argv.slice(2)), { stdio: 'inherit', env })
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
     // A terminal's Ctrl-C reaches both by itself, and a second one would mean "at once".

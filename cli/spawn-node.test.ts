@@ -1,10 +1,23 @@
 import { expect, test } from 'vitest'
+import { glibcTunables, tunablesFor } from './allocator.cjs'
 import { nodeEnvironment } from './spawn-node.ts'
 
-test('nodes ask for huge pages, unless their user has tuned the allocator', () => {
+test('nodes ask for huge pages and keep their memory, unless their user has tuned the allocator', () => {
   expect(nodeEnvironment({ HOME: '/root' })).toEqual({
     ...{ HOME: '/root', NODE_NO_WARNINGS: '1' },
-    GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+    GLIBC_TUNABLES: glibcTunables(),
   })
   expect(nodeEnvironment({ GLIBC_TUNABLES: '' }).GLIBC_TUNABLES).toBe('')
+})
+
+test.each([
+  ['2.36', true],
+  ['2.35', true],
+  ['3.0', true],
+  ['2.34', false],
+  [undefined, false],
+])('memory stays with a node only where glibc can be told so: %s', (version, keeps) => {
+  const tunables = tunablesFor(version).split(':')
+  expect(tunables[0]).toBe('glibc.malloc.hugetlb=1')
+  expect(tunables.length).toBe(keeps ? 4 : 1)
 })

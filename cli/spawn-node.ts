@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MurmurError } from '../protocol/errors.ts'
+import { glibcTunables } from './allocator.cjs'
 import { type NodeRecord, readNodeRecord } from './node-registry.ts'
 
 const main = path.join(import.meta.dirname, 'murmur.cjs')
@@ -26,12 +27,9 @@ export interface NodeSpawn {
   readonly logFile?: string
 }
 
-/**
- * What a node is started with. glibc is told before a process starts to ask for huge pages: the engine's outputs are new memory in
- * each step, which a step takes a fifth of its time for otherwise (docs/performance.md). Others pass it over.
- */
+/** What a node is started with: huge pages, and memory that stays with it. Others than glibc pass it over. */
 export const nodeEnvironment = (own: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
-  GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1',
+  GLIBC_TUNABLES: glibcTunables(),
   ...own,
   NODE_NO_WARNINGS: '1',
 })

@@ -15,7 +15,12 @@ import type { trainRound } from './train-round.ts'
 /* What is begun ahead of the head's word counts exactly when the head then asks for the same. */
 
 const base = new Float32Array(1)
-const held = (name: string) => ({ digest: hashOf(name), local: {}, round: 0 }) as unknown as Held
+const locals = new Map<string, object>()
+const held = (name: string) => {
+  const local = locals.get(name) ?? {}
+  locals.set(name, local)
+  return { digest: hashOf(name), local, round: 0 } as unknown as Held
+}
 const place = { slot: 0, memberCount: 1, steps: 2 }
 const job = (changed: Partial<TrainingJob> = {}): TrainingJob => ({
   ...{ round: 1, place, base, held: held('start') },
@@ -51,7 +56,7 @@ function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> =
       ...{
         contribution: bytes,
         localBlock: bytes,
-        trace: [localDigest, hashOf('contribution'), hashOf(name)],
+        trace: [await localDigest, hashOf('contribution'), hashOf(name)],
         tokens: 1,
         lossNats: 1,
       },
@@ -114,8 +119,8 @@ test('stopped: what was asked for fails with the reason, what was begun ahead is
 
 const following =
   (round: number) =>
-  ({ digest }: Held): TrainingJob =>
-    job({ round, held: { ...held('start'), digest } })
+  ({ local, digest }: TrainingJob['held']): TrainingJob =>
+    job({ round, held: { local, digest } })
 
 test('the round after it begins as soon as the session is free, while what was made is stored', async () => {
   const stored = Promise.withResolvers<void>()
@@ -186,13 +191,38 @@ test('a close waits until what was made is stored', async () => {
 })
 
 test('utilization is the share of the time that the engine was in inner steps which counted', async () => {
-  const { trainer, finish, pass } = trainerOf()
+  const { trainer, finish, settled, pass } = trainerOf()
   const first = trainer.train(job())
   await finish(1)
   await first
   expect(trainer.utilization).toBe(0.75)
   pass(20)
   expect(trainer.utilization).toBe(0.6)
+  const second = trainer.train(job({ round: 2 }))
+  await settled()
+  pass(40)
+  // Of a step under way nobody knows yet how much of it the engine computes.
+  expect(trainer.utilization).toBe(0.6)
+  await finish(2)
+  await second
+  expect(trainer.utilization).toBe(120 / 220)
+})
+
+async function finishing<T>(training: Promise<T>, finish: () => Promise<void>): Promise<T> {
+  await finish()
+  return await training
+}
+
+test('what is trained ahead counts for as long as the head may ask for it', async () => {
+  const { trainer, finish, settled } = trainerOf()
+  await finishing(trainer.train(job(), following(2)), () => finish(1))
+  await finish(2)
+  await settled()
+  expect(trainer.utilization).toBe(120 / 160)
+  const other = trainer.train(job({ round: 3 }))
+  await settled()
+  expect(trainer.utilization).toBe(60 / 160)
+  await finishing(other, () => finish(3))
 })
 
 const { openIn } = stores()
@@ -224,7 +254,7 @@ test.each([
     const train = (async ({ round, localDigest }) => {
       const contribution = Uint8Array.of(round)
       const { digest, ...made } = stateAt(round + 1)
-      const trace = [localDigest, localStateDigest(contribution), digest]
+      const trace = [await localDigest, localStateDigest(contribution), digest]
       return { ...made, contribution, trace, tokens: 1, lossNats: 1, end: base }
     }) as typeof trainRound
     const trainer = new RoundTrainer({

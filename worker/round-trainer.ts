@@ -6,14 +6,14 @@ import type { Held } from './local-states.ts'
 import type { Place, TrainedRound } from './round/state.ts'
 import type { RunBlocks } from './run-blocks.ts'
 import { fetchShards, type RunContext } from './run-context.ts'
-import { type RoundOutputs, trainRound } from './train-round.ts'
+import { type RoundEnd, type RoundOutputs, type StepProgress, trainRound } from './train-round.ts'
 
 /** All that decides what a round of training yields. */
 export interface TrainingJob {
   readonly round: number
   readonly place: Place
   readonly base: Float32Array
-  readonly held: Held
+  readonly held: Pick<Held, 'local'> & { readonly digest: Hash | Promise<Hash> }
 }
 
 export interface RoundTraining {
@@ -35,18 +35,13 @@ export interface RoundTrainerDependencies {
 interface Work {
   readonly job: TrainingJob
   readonly controller: AbortController
-  /** When it lets go of the session: what it made goes on to be stored. */
-  readonly made: Promise<Held>
+  /** When it lets go of the session: what it made goes on to be hashed and stored. */
+  readonly made: Promise<RoundEnd>
   readonly result: Promise<RoundTraining>
   progress: Progress
   hasFailed: boolean
   /** Milliseconds that its inner steps have taken so far. */
   computedMs: number
-}
-
-interface Made {
-  readonly output: RoundOutputs
-  readonly held: Held
 }
 
 interface Progress {
@@ -73,6 +68,8 @@ export class RoundTrainer {
   #settled: Promise<void> = Promise.resolve()
   #computedMs = 0
   #beganMs: number | null = null
+  /** Whose steps the engine has to take, and when it was given them or ended the last one. */
+  #stepping: { readonly work: Work; readonly sinceMs: number } | null = null
 
   constructor(dependencies: RoundTrainerDependencies) {
     this.#dependencies = dependencies
@@ -84,20 +81,25 @@ export class RoundTrainer {
   }
 
   /**
-   * Share of the time since the first round was begun that the engine was in inner steps which counted; 0 before. What lies
-   * between the steps does not count: writing and reading the state, hashing, compressing, packing, storing and waiting.
+   * Share of the time since the first round was begun that the engine was in inner steps, but for those that did not count; 0 before.
+   * What lies between the steps does not count: writing and reading the state, hashing, compressing, packing, storing and waiting.
+   * A step that is under way is told once it has ended: until then the time ends with the one before it.
    */
   get utilization(): number {
     if (this.#beganMs === null) return 0
-    const running = this.#current?.computedMs ?? 0
-    return Math.min(1, (this.#computedMs + running) / Math.max(1, this.#dependencies.now() - this.#beganMs))
+    const computedMs = this.#computedMs + (this.#current?.computedMs ?? 0) + (this.#ahead?.computedMs ?? 0)
+    const untilMs = this.#stepping?.sinceMs ?? this.#dependencies.now()
+    return Math.min(1, computedMs / Math.max(1, untilMs - this.#beganMs))
   }
 
   /**
    * Trains a round that the head has opened. Rejects when `stop` is called first, and with what training throws.
    * @param following the round after it, of what this one leaves the worker with: begun as soon as the session is free
    */
-  async train(job: TrainingJob, following?: (held: Held) => TrainingJob): Promise<RoundTraining> {
+  async train(
+    job: TrainingJob,
+    following?: (held: TrainingJob['held']) => TrainingJob,
+  ): Promise<RoundTraining> {
     const ahead = this.#ahead
     this.#ahead = null
     // What failed ahead may go now: a shard that nobody had, a disk that was full.
@@ -115,11 +117,11 @@ export class RoundTrainer {
     }
   }
 
-  async #follow(work: Work, following: (held: Held) => TrainingJob): Promise<void> {
-    const held = await work.made.catch(() => null)
+  async #follow(work: Work, following: (held: TrainingJob['held']) => TrainingJob): Promise<void> {
+    const end = await work.made.catch(() => null)
     const isNewest = this.#current === work && !work.controller.signal.aborted
-    if (held === null || !isNewest) return
-    this.begin(following(held))
+    if (end === null || !isNewest) return
+    this.begin(following({ local: end.local, digest: end.localDigest }))
     const ahead = this.#ahead
     // What could not be stored is not admitted, and nothing goes on from it.
     work.result.catch((error: unknown) => {
@@ -150,11 +152,15 @@ export class RoundTrainer {
   #begin(job: TrainingJob): Work {
     const controller = new AbortController()
     // A round that was broken off lets go of the session first.
-    const output = this.#free.then(() => this.#make(job, work))
-    const made = output.then(({ held }) => held)
+    const made = Promise.withResolvers<RoundEnd>()
+    const output = this.#free.then(() => this.#make(job, work, made.resolve))
+    output.catch(made.reject)
     const result = output.then((of) => this.#store(job, of, controller.signal))
-    const work: Work = { job, controller, made, result, progress: idle, hasFailed: false, computedMs: 0 }
-    this.#free = made.then(
+    const work: Work = {
+      ...{ job, controller, made: made.promise, result },
+      ...{ progress: idle, hasFailed: false, computedMs: 0 },
+    }
+    this.#free = made.promise.then(
       () => {},
       () => {},
     )
@@ -169,7 +175,11 @@ export class RoundTrainer {
     return work
   }
 
-  async #make({ round, place, base, held }: TrainingJob, work: Work): Promise<Made> {
+  async #make(
+    { round, place, base, held }: TrainingJob,
+    work: Work,
+    letGo: (end: RoundEnd) => void,
+  ): Promise<RoundOutputs> {
     const { context, session, blocks, now, train = trainRound } = this.#dependencies
     const { spec, averaging, batches } = context
     const { signal } = work.controller
@@ -183,27 +193,37 @@ export class RoundTrainer {
       ...{ theta: base, local: held.local, localDigest: held.digest },
     }
     const started = now()
-    const output = await train(inputs, signal, ({ step, lossNats, tookMs }) => {
+    const onStep = ({ step, lossNats, tookMs }: StepProgress) => {
       work.computedMs += tookMs
+      this.#stepping = step < steps ? { work, sinceMs: now() } : null
       const tokens = step * batches.tokensPerStep
       work.progress = { step, lossNats, tokensPerSecond: (1000 * tokens) / Math.max(1, now() - started) }
-    })
-    return { output, held: { local: output.local, digest: output.trace.at(-1)!, round } }
+    }
+    this.#stepping = { work, sinceMs: started }
+    try {
+      const output = await train(inputs, signal, onStep, letGo)
+      // Nothing changes where it has been told already.
+      letGo({ local: output.local, localDigest: Promise.resolve(output.trace.at(-1)!) })
+      return output
+    } finally {
+      if (this.#stepping?.work === work) this.#stepping = null
+    }
   }
 
   /** With what the round began from: the round that last admitted this worker, and kept it, may be long over. */
   async #store(
     { round, held: start }: TrainingJob,
-    { output, held }: Made,
+    output: RoundOutputs,
     signal: AbortSignal,
   ): Promise<RoundTraining> {
     const { blocks, randomSalt } = this.#dependencies
     const { trace, tokens, lossNats } = output
+    const held: Held = { local: output.local, digest: trace.at(-1)!, round }
     const contribution = blockOf(trace.at(-2)!)
     await blocks.keep(
       round,
       new Map([
-        [blockOf(start.digest), () => packLocalState(start.local)],
+        [blockOf(await start.digest), () => packLocalState(start.local)],
         [contribution, () => output.contribution],
         [blockOf(held.digest), () => output.localBlock],
       ]),
@@ -227,7 +247,7 @@ function isSame(a: TrainingJob, b: TrainingJob): boolean {
     memberCount === b.place.memberCount &&
     steps === b.place.steps &&
     a.base === b.base &&
-    a.held.digest === b.held.digest
+    a.held.local === b.held.local
   )
 }
 

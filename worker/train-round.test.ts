@@ -9,7 +9,7 @@ import type { BatchSource } from './data/batch-source.ts'
 import type { TrainingSession } from './engine/engine.ts'
 import { ortCpuEngine } from './engine/ort-cpu.ts'
 import { threadedEngine } from './engine/threaded-engine.ts'
-import { trainRound } from './train-round.ts'
+import { type RoundEnd, trainRound } from './train-round.ts'
 
 /* A round asks for the next step before it has the answer to the last; nobody may be able to tell by what comes of it. */
 
@@ -83,6 +83,41 @@ test('it comes to the same on a thread, in this one, and one by one', async () =
   expect(new Set(onThread.trace).size).toBe(traceLength(3))
   for (const session of [here, patient(here)])
     expect(await trainRound(inputsOf(session), signal)).toEqual(onThread)
+})
+
+test('the engine has its first steps without anybody waiting for its state, and its next round before the digests', async () => {
+  const asked: string[] = []
+  const written = Promise.withResolvers<void>()
+  const session: TrainingSession = {
+    ...here,
+    writeState: async (state) => {
+      asked.push('state')
+      await written.promise
+      await here.writeState(state)
+    },
+    step: async (...of) => {
+      asked.push('step')
+      await written.promise
+      return await here.step(...of)
+    },
+  }
+  let end: RoundEnd | null = null
+  let isDone = false
+  const training = trainRound(inputsOf(session), signal, undefined, (of) => {
+    expect(isDone).toBe(false)
+    end = of
+  }).finally(() => {
+    isDone = true
+  })
+  await new Promise(setImmediate)
+  expect(asked).toEqual(['state', 'step', 'step'])
+  written.resolve()
+  const { trace, local } = await training
+  expect(end!.local).toBe(local)
+  expect(await end!.localDigest).toBe(trace.at(-1))
+  expect(await end!.localDigest).toBe(localStateDigest(packLocalState(local)))
+  const late = { ...inputsOf(here), localDigest: end!.localDigest }
+  expect((await trainRound(late, signal)).trace[0]).toBe(trace.at(-1))
 })
 
 test('the step that diverged is named, none after it counts, and the session trains the round anew', async () => {

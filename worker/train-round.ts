@@ -1,10 +1,11 @@
+import { createHash } from 'node:crypto'
+import { setImmediate } from 'node:timers/promises'
 import type { Averaging } from '../aggregation/averaging.ts'
 import { contribute, startOf } from '../aggregation/contribute.ts'
-import { sha256 } from '../protocol/content-id.ts'
 import { invariant } from '../protocol/errors.ts'
 import type { Hash } from '../protocol/ids.ts'
 import type { RunSpec } from '../protocol/run-spec.ts'
-import { type LocalState, localStateDigest, packLocalState } from '../verification/local-state.ts'
+import { type LocalState, packLocalState } from '../verification/local-state.ts'
 import { segmentEnd } from '../verification/trace.ts'
 import type { BatchSource } from './data/batch-source.ts'
 import type { TrainingSession, TrainState } from './engine/engine.ts'
@@ -27,8 +28,8 @@ export interface RoundInputs {
   readonly theta: Float32Array
   /** As unpacked from its block: already rounded to bf16. */
   readonly local: LocalState
-  /** SHA-256 of that block. */
-  readonly localDigest: Hash
+  /** SHA-256 of that block; it may come while the round trains. */
+  readonly localDigest: Hash | Promise<Hash>
 }
 
 export interface RoundOutputs {
@@ -51,24 +52,32 @@ export interface StepProgress {
   readonly tookMs: number
 }
 
+/** What the next round starts from, and the digest of its block, which is still to come. */
+export interface RoundEnd {
+  readonly local: LocalState
+  readonly localDigest: Promise<Hash>
+}
+
 /**
  * One round on one worker: `steps` inner steps from θ, then Δ = θ(start) − θ(end), error feedback and compression
  * (DiLoCo, arXiv 2311.08105, algorithm 1; SparseLoCo, arXiv 2508.15706, algorithm 1). The worker runs it to train,
  * the auditor runs the very same to check.
  *
- * The session has the next step before it is done with one, so that it never waits for this thread.
+ * The session has the next step before it is done with one, and the first of them right behind its state, so that it never waits
+ * for this thread.
+ * @param onEnd told when the session is free and what the next round starts from is known: it need not wait for the digests
  */
 export async function trainRound(
   inputs: RoundInputs,
   signal: AbortSignal,
   onStep: (progress: StepProgress) => void = () => {},
+  onEnd: (end: RoundEnd) => void = () => {},
 ): Promise<RoundOutputs> {
   const { spec, session, averaging, round, slot, steps, batches, shards, theta, local, localDigest } = inputs
   const { innerSteps, seed } = spec.train
   const { segments } = spec.audit
-  const trace: Hash[] = [localDigest]
+  const segmentEnds: Hash[] = []
   let lossSum = 0
-  await session.writeState({ params: startOf(theta, local), optimizer: local.moments, step: local.step })
   const boundaries = new Set(
     Array.from({ length: segments }, (_, segment) => segmentEnd(segment, segments, steps)),
   )
@@ -77,6 +86,10 @@ export async function trainRound(
     const learningRate = learningRateAt(spec.train, round * innerSteps + step)
     const batch = batches.at({ seed, round, slot, step }, shards)
     return await Promise.all([
+      // The session takes one after the other: the step is asked for without waiting for this.
+      step === 0
+        ? session.writeState({ params: startOf(theta, local), optimizer: local.moments, step: local.step })
+        : null,
       session.step(batch, { learningRate, signal }),
       boundaries.has(step + 1) ? session.digest() : null,
       // Right behind the last digest, which may take longer.
@@ -85,11 +98,11 @@ export async function trainRound(
   }
   let step = 0
   let end: TrainState | null = null
-  for await (const [{ lossNats, tookMs }, boundary, read] of oneAhead(steps, take)) {
+  for await (const [, { lossNats, tookMs }, boundary, read] of oneAhead(steps, take)) {
     signal.throwIfAborted()
     lossSum += lossNats
     step++
-    if (boundary !== null) trace.push(boundary)
+    if (boundary !== null) segmentEnds.push(boundary)
     end = read
     onStep({ step, lossNats, tookMs })
   }
@@ -97,7 +110,10 @@ export async function trainRound(
   const { bytes, ...kept } = contribute(theta, end.params, local, round, averaging)
   const next: LocalState = { step: end.step, moments: end.optimizer, ...kept }
   const localBlock = packLocalState(next)
-  trace.push(digest(bytes), localStateDigest(localBlock))
+  const contributionDigest = digestInTurns(bytes)
+  const nextDigest = contributionDigest.then(() => digestInTurns(localBlock))
+  onEnd({ local: next, localDigest: nextDigest })
+  const trace = [await localDigest, ...segmentEnds, await contributionDigest, await nextDigest]
   return {
     contribution: bytes,
     local: next,
@@ -109,4 +125,15 @@ export async function trainRound(
   }
 }
 
-const digest = (bytes: Uint8Array): Hash => `0x${Buffer.from(sha256(bytes)).toString('hex')}`
+/** Bytes that take a few milliseconds. */
+const turnBytes = 4 << 20
+
+/** SHA-256, with room for others on this thread: a local state can take tenths of a second. */
+async function digestInTurns(bytes: Uint8Array): Promise<Hash> {
+  const hash = createHash('sha256')
+  for (let start = 0; start < bytes.length; start += turnBytes) {
+    await setImmediate()
+    hash.update(bytes.subarray(start, start + turnBytes))
+  }
+  return `0x${hash.digest('hex')}`
+}

@@ -18,7 +18,7 @@ import { emptyHeld, type Held, heldAfter } from './local-states.ts'
 import { type RebuildRunDependencies, rebuildRun } from './rebuild-run.ts'
 import { initialWorkerState, type WorkerEffect, type WorkerEvent, type WorkerState } from './round/state.ts'
 import { outstanding, step } from './round/step.ts'
-import { RoundTrainer } from './round-trainer.ts'
+import { RoundTrainer, type TrainingJob } from './round-trainer.ts'
 import { keptRounds, RunBlocks } from './run-blocks.ts'
 import type { RunContext } from './run-context.ts'
 import type { trainRound } from './train-round.ts'
@@ -262,7 +262,12 @@ export class WorkerRun {
     const work = async () => {
       const isLast = round + 1 === spec.train.roundsPerEpoch * spec.train.epochs
       // As the next round will be if this one admits what was trained and nobody comes or goes.
-      const following = (after: Held) => ({ round: round + 1, place, base: this.#replica.theta, held: after })
+      const following = (after: TrainingJob['held']) => ({
+        round: round + 1,
+        place,
+        base: this.#replica.theta,
+        held: after,
+      })
       const { trained, held } = await this.#trainer.train(
         { round, place, base, held: this.#held },
         averaging.eager && !isLast ? following : undefined,

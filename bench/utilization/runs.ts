@@ -71,9 +71,11 @@ try {
       for (const { trainLossNats } of report.rounds.slice(curve.length)) {
         const seconds = (Date.now() - (began ?? Date.now())) / 1000
         curve.push({ seconds, loss: trainLossNats ?? Number.NaN })
-        say({ schedule, utilization: report.workers.map((worker) => worker.utilization), curve })
+        const shares = report.workers.map((worker) => worker.utilization)
+        // Nothing follows the last round: who ends it first waits for the others.
+        if (curve.length < rounds || rounds === 1) utilization = shares
+        say({ schedule, utilization: shares, curve })
       }
-      if (curve.length < rounds) utilization = report.workers.map((worker) => worker.utilization)
       if (curve.length >= rounds || report.phase === 'failed' || Date.now() > deadline) break
     }
     say({ schedule, utilization, curve, isDone: true })

@@ -1,0 +1,2 @@
+export function tunablesFor(glibcVersion: string | undefined): string
+export function glibcTunables(): string
