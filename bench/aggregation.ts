@@ -2,6 +2,7 @@
  * The steps of an outer round on one core: gigabytes read and written per second, as a ratio to `memcpy` of the same bytes
  * (measured in turn with it) and to PyTorch doing the same step on one thread. Times are the thread's own on the processor, so
  * that others on the host count for little. At 1, 10 and 124 million parameters.
+ * In a process that is started as a node is.
  * Usage: node bench/aggregation.ts [--sizes 1,10,124] [--steps 'int8 compress,bf16'] [--plain]
  *        [--torch FOLDER, a Python environment with torch and numpy]
  */
@@ -14,7 +15,9 @@ import { kernelEngine } from '../aggregation/kernels/kernels.ts'
 import { loadKernels } from '../aggregation/kernels/load.ts'
 import { keptModels } from './aggregation/kept.ts'
 import { type Step, stepsOf } from './aggregation/steps.ts'
+import { runAsNode } from './as-node.ts'
 
+runAsNode()
 const { values: given } = parseArgs({
   options: {
     sizes: { type: 'string', default: '1,10,124' },

@@ -23,7 +23,9 @@ import {
 import type { BatchSource } from '../worker/data/batch-source.ts'
 import { threadedEngine } from '../worker/engine/threaded-engine.ts'
 import { trainRound } from '../worker/train-round.ts'
+import { runAsNode } from './as-node.ts'
 
+runAsNode()
 const { values: given } = parseArgs({
   options: {
     layers: { type: 'string', default: '6' },

@@ -20,12 +20,13 @@ const rounds = 4
 const settleMs = 300
 
 /**
- * Memory that a worker of int8 holds between rounds beside θ and its error feedback, in models of f32. Each in a process of its
- * own: `node --expose-gc bench/aggregation/kept.ts PARAMETERS placed|fresh`.
+ * Memory that a worker of int8 uses between rounds beside θ and its error feedback, in models of f32. Each in a process of its
+ * own, whose allocator keeps nothing that was freed, as a node's does: `node --expose-gc bench/aggregation/kept.ts PARAMETERS placed|fresh`.
  */
 export function keptModels(parameterCount: number, where: keyof typeof places): number {
   const file = import.meta.filename
-  return Number(execFileSync(process.execPath, ['--expose-gc', file, String(parameterCount), where]))
+  const env = { ...process.env, GLIBC_TUNABLES: '' }
+  return Number(execFileSync(process.execPath, ['--expose-gc', file, String(parameterCount), where], { env }))
 }
 
 async function measure(parameterCount: number, where: keyof typeof places): Promise<number> {

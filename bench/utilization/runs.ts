@@ -16,11 +16,13 @@ const task = JSON.parse(process.argv[2]!) as {
   readonly rounds: number
   readonly optimizer: string
   readonly schedules: readonly string[]
+  /** Of the run file, but for the schedule. */
+  readonly averaging: object
   /** `ip` arguments that run a program on a worker's host. */
   readonly workers: readonly (readonly string[])[]
   readonly listen: string
 }
-const { home, text, model, rounds, optimizer, schedules, workers, listen } = task
+const { home, text, model, rounds, optimizer, schedules, averaging, workers, listen } = task
 const limitMs = 1_800_000
 const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 await mkdir(home, { recursive: true })
@@ -53,7 +55,7 @@ try {
         data: { file: text },
         model: shape,
         train: { batch, innerSteps, optimizer, roundsPerEpoch: rounds, epochs: 1 },
-        averaging: { schedule },
+        averaging: { ...averaging, schedule },
         workers: { min: workers.length, max: workers.length },
         audit: { roundsPerEpoch: 1 },
       },
@@ -61,24 +63,21 @@ try {
     )
     const prepared = await prepareRun(file)
     await submitRun(api, prepared)
-    const curve: { seconds: number; loss: number }[] = []
+    const curve: { seconds: number; loss: number; utilization: readonly number[] }[] = []
     let began: number | null = null
-    let utilization: readonly number[] = []
     for (const deadline = Date.now() + limitMs; ; await sleep(100)) {
       const report = await api.report(prepared.run)
       if (report === null) continue
       if (began === null && report.workers.some(({ step }) => step > 0)) began = Date.now()
       for (const { trainLossNats } of report.rounds.slice(curve.length)) {
         const seconds = (Date.now() - (began ?? Date.now())) / 1000
-        curve.push({ seconds, loss: trainLossNats ?? Number.NaN })
-        const shares = report.workers.map((worker) => worker.utilization)
-        // Nothing follows the last round: who ends it first waits for the others.
-        if (curve.length < rounds || rounds === 1) utilization = shares
-        say({ schedule, utilization: shares, curve })
+        const utilization = report.workers.map((worker) => worker.utilization)
+        curve.push({ seconds, loss: trainLossNats ?? Number.NaN, utilization })
+        say({ schedule, curve })
       }
       if (curve.length >= rounds || report.phase === 'failed' || Date.now() > deadline) break
     }
-    say({ schedule, utilization, curve, isDone: true })
+    say({ schedule, curve, isDone: true })
     await api.stopRun(prepared.run).catch(() => {})
     for (;;) {
       const phase = (await api.report(prepared.run))?.phase
