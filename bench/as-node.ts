@@ -7,7 +7,7 @@ import { nodeEnvironment } from '../cli/spawn-node.ts'
  */
 export function runAsNode(): void {
   if (process.env.GLIBC_TUNABLES !== undefined) return
-  const { status } = spawnSync(process.execPath, process.argv.slice(1), {
+  const { status } = spawnSync(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
     env: nodeEnvironment(process.env),
     stdio: 'inherit',
   })

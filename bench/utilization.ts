@@ -66,7 +66,7 @@ function leastBusy(curve: Measured['curve'], from?: Measured['curve'][number]): 
   const { seconds, utilization } = curve.at(-1)!
   const shares = utilization.map((share, worker) => {
     const before = from === undefined ? 0 : from.seconds * from.utilization[worker]!
-    return (seconds * share - before) / (seconds - (from?.seconds ?? 0))
+    return (seconds * share - before) / Math.max(1, seconds - (from?.seconds ?? 0))
   })
   return Math.min(...shares)
 }

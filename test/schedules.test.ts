@@ -25,14 +25,14 @@ test(
     await using cluster = await startCluster({ paid: false })
     const trained: number[] = []
     const ahead = Promise.withResolvers<void>()
-    const quick: typeof trainRound = async (inputs, signal, onStep) => {
+    const quick: typeof trainRound = async (inputs, ...rest) => {
       trained.push(inputs.round)
       if (inputs.round === 1) ahead.resolve()
-      return await trainRound(inputs, signal, onStep)
+      return await trainRound(inputs, ...rest)
     }
-    const slow: typeof trainRound = async (inputs, signal, onStep) => {
+    const slow: typeof trainRound = async (inputs, ...rest) => {
       if (inputs.round === 0) await ahead.promise
-      return await trainRound(inputs, signal, onStep)
+      return await trainRound(inputs, ...rest)
     }
     await cluster.addWorker({ train: quick })
     await cluster.addWorker({ train: slow })

@@ -39,7 +39,9 @@ function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> =
   const aborted: string[] = []
   let nowMs = 0
   const gates = new Map<number, PromiseWithResolvers<void>>()
-  const train = (async ({ round, steps, localDigest }, signal, onStep) => {
+  /** Opens when the digests of a round are there; at once unless a test holds them back. */
+  const digests = new Map<number, PromiseWithResolvers<void>>()
+  const train = (async ({ round, steps, localDigest }, signal, onStep, onEnd) => {
     const name = `${round}/${steps}`
     begun.push(name)
     const gate = Promise.withResolvers<void>()
@@ -51,16 +53,19 @@ function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> =
     await gate.promise
     nowMs += 80
     onStep?.({ step: steps, lossNats: 1, tookMs: 60 })
+    const { local } = held('x')
+    const digest = (digests.get(round)?.promise ?? Promise.resolve()).then(() => hashOf(name))
+    onEnd?.({ local, localDigest: digest })
     const bytes = Uint8Array.of(round)
     return {
       ...{
         contribution: bytes,
         localBlock: bytes,
-        trace: [await localDigest, hashOf('contribution'), hashOf(name)],
+        trace: [await localDigest, hashOf('contribution'), await digest],
         tokens: 1,
         lossNats: 1,
       },
-      ...{ local: held('x').local, end: base },
+      ...{ local, end: base },
     }
   }) as typeof trainRound
   const trainer = new RoundTrainer({
@@ -78,7 +83,12 @@ function trainerOf({ keep = async () => {} }: Partial<Pick<RunBlocks, 'keep'>> =
   const pass = (ms: number) => {
     nowMs += ms
   }
-  return { trainer, begun, aborted, finish, settled, pass }
+  const holdDigests = (round: number) => {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    digests.set(round, { promise, resolve, reject })
+    return resolve
+  }
+  return { trainer, begun, aborted, finish, settled, pass, holdDigests }
 }
 
 test('begun ahead and asked for: it is trained once', async () => {
@@ -143,6 +153,24 @@ test('the round after it begins as soon as the session is free, while what was m
   expect((await next).trained.trace[0]).toBe(held.digest)
   await settled()
   expect(begun).toEqual(['1/2', '2/2', '3/2'])
+})
+
+test('the round after it begins before the digests of what it starts from are there, and counts when asked for', async () => {
+  const { trainer, begun, aborted, finish, settled, pass, holdDigests } = trainerOf()
+  const release = holdDigests(1)
+  const asked = trainer.train(job(), following(2))
+  await finish(1)
+  await settled()
+  expect(begun).toEqual(['1/2', '2/2'])
+  pass(40)
+  // The engine has the next round's steps; what is left of this one does not hold it up.
+  expect(trainer.utilization).toBe(60 / 80)
+  release()
+  const { held: after } = await asked
+  const next = trainer.train(job({ round: 2, held: after }))
+  await finish(2)
+  expect((await next).trained.trace[0]).toBe(after.digest)
+  expect([begun, aborted]).toEqual([['1/2', '2/2'], []])
 })
 
 test('no round follows one that was broken off, or that another has taken the place of', async () => {
@@ -212,6 +240,24 @@ async function finishing<T>(training: Promise<T>, finish: () => Promise<void>): 
   await finish()
   return await training
 }
+
+test('time passes for a round that is broken off, and for one whose steps are done', async () => {
+  const { trainer, finish, settled, pass, holdDigests } = trainerOf()
+  const release = holdDigests(1)
+  const first = trainer.train(job())
+  await finish(1)
+  await settled()
+  pass(40)
+  expect(trainer.utilization).toBe(60 / 120)
+  release()
+  await first
+  const second = trainer.train(job({ round: 2 }))
+  await settled()
+  trainer.stop(new Error('the round is over'))
+  await expect(second).rejects.toThrow('the round is over')
+  pass(80)
+  expect(trainer.utilization).toBe(60 / 200)
+})
 
 test('what is trained ahead counts for as long as the head may ask for it', async () => {
   const { trainer, finish, settled } = trainerOf()

@@ -81,8 +81,8 @@ export class RoundTrainer {
   }
 
   /**
-   * Share of the time since the first round was begun that the engine was in inner steps, but for those that did not count; 0 before.
-   * What lies between the steps does not count: writing and reading the state, hashing, compressing, packing, storing and waiting.
+   * Share of the time since the first round was begun that the engine was in inner steps, but for those of rounds that were broken
+   * off; 0 before. What lies between the steps does not count: writing and reading the state, hashing, compressing, packing, storing and waiting.
    * A step that is under way is told once it has ended: until then the time ends with the one before it.
    */
   get utilization(): number {
@@ -110,9 +110,10 @@ export class RoundTrainer {
     this.#current = work
     if (following !== undefined) void this.#follow(work, following)
     try {
-      return await work.result
-    } finally {
+      const training = await work.result
       this.#computedMs += work.computedMs
+      return training
+    } finally {
       work.computedMs = 0
     }
   }

@@ -102,18 +102,17 @@ test('the engine has its first steps without anybody waiting for its state, and 
     },
   }
   let end: RoundEnd | null = null
-  let isDone = false
+  let digest: Promise<unknown> = Promise.resolve('not told')
   const training = trainRound(inputsOf(session), signal, undefined, (of) => {
-    expect(isDone).toBe(false)
     end = of
-  }).finally(() => {
-    isDone = true
+    digest = Promise.race([of.localDigest, Promise.resolve('still to come')])
   })
   await new Promise(setImmediate)
   expect(asked).toEqual(['state', 'step', 'step'])
   written.resolve()
   const { trace, local } = await training
   expect(end!.local).toBe(local)
+  expect(await digest).toBe('still to come')
   expect(await end!.localDigest).toBe(trace.at(-1))
   expect(await end!.localDigest).toBe(localStateDigest(packLocalState(local)))
   const late = { ...inputsOf(here), localDigest: end!.localDigest }

@@ -110,8 +110,10 @@ export async function trainRound(
   const { bytes, ...kept } = contribute(theta, end.params, local, round, averaging)
   const next: LocalState = { step: end.step, moments: end.optimizer, ...kept }
   const localBlock = packLocalState(next)
-  const contributionDigest = digestInTurns(bytes)
-  const nextDigest = contributionDigest.then(() => digestInTurns(localBlock))
+  const contributionDigest = digestInTurns(bytes, signal)
+  const nextDigest = contributionDigest.then(() => digestInTurns(localBlock, signal))
+  // Whoever was told of the end may have no use for it any more.
+  nextDigest.catch(() => {})
   onEnd({ local: next, localDigest: nextDigest })
   const trace = [await localDigest, ...segmentEnds, await contributionDigest, await nextDigest]
   return {
@@ -128,11 +130,12 @@ export async function trainRound(
 /** Bytes that take a few milliseconds. */
 const turnBytes = 4 << 20
 
-/** SHA-256, with room for others on this thread: a local state can take tenths of a second. */
-async function digestInTurns(bytes: Uint8Array): Promise<Hash> {
+/** SHA-256, with room for others on this thread: a local state can take tenths of a second. Rejects when broken off. */
+async function digestInTurns(bytes: Uint8Array, signal: AbortSignal): Promise<Hash> {
   const hash = createHash('sha256')
   for (let start = 0; start < bytes.length; start += turnBytes) {
     await setImmediate()
+    signal.throwIfAborted()
     hash.update(bytes.subarray(start, start + turnBytes))
   }
   return `0x${hash.digest('hex')}`

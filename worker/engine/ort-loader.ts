@@ -39,7 +39,8 @@ const pinned = {
  * onnxruntime-node answers with copies of what it has written where it was told to. They go back to the allocator at once: three
  * vectors as long as the model a step, which the garbage collector would let go of late, and stop between steps for.
  */
-function letGo({ data: copy }: Tensor, written: PlainTensor['data']): void {
+function letGo(answer: Tensor | undefined, written: PlainTensor['data']): void {
+  const copy = answer?.data
   if (!ArrayBuffer.isView(copy) || copy.buffer === written.buffer) return
   if (copy.buffer instanceof ArrayBuffer) copy.buffer.transfer(0)
 }
@@ -71,7 +72,7 @@ export function ortLoader(
       async run(feeds, results) {
         if (writesResults) {
           const copies = await session.run(tensors(feeds), tensors(results)).catch(fail)
-          for (const [name, { data }] of Object.entries(results)) letGo(copies[name]!, data)
+          for (const [name, { data }] of Object.entries(results)) letGo(copies[name], data)
           return
         }
         const made = await session.run(tensors(feeds), Object.keys(results)).catch(fail)
