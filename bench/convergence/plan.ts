@@ -35,6 +35,7 @@ const groups: readonly Group[] = [
   { task: 'mini', steps: 800, workers: 8, extent: 'search' },
   { task: 'mini', steps: 360, workers: 4, extent: 'short' },
   { task: 'gpt', steps: 800, workers: 8, seed: 2, extent: 'gentle' },
+  { task: 'gpt', steps: 800, workers: 4, seed: 2, extent: 'frontier' },
 ]
 
 /** The cells in the order in which they are trained. */
