@@ -4,8 +4,7 @@
  * And how long PyTorch's DistributedDataParallel (gloo) takes over the same links to the same training loss. Real processes in
  * network namespaces with token buckets.
  * Usage: node bench/utilization.ts [--model small|large] [--links 20,100,500] [--schedules blocking,eager] [--rounds 8]
- *        [--batch 8] [--inner-steps 10] [--optimizer adamw|normuon] [--compressor int4 --outer-rate 1]
- *        [--ddp-seconds 60] [--python VENV/bin/python]
+ *        [--batch 8] [--inner-steps 10] [--optimizer adamw|normuon] [--ddp-seconds 60] [--python VENV/bin/python]
  * DDP trains with AdamW, and so do the workers unless --optimizer says otherwise.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -27,8 +26,6 @@ const { values: given } = parseArgs({
     batch: { type: 'string' },
     'inner-steps': { type: 'string' },
     optimizer: { type: 'string', default: 'adamw' },
-    compressor: { type: 'string' },
-    'outer-rate': { type: 'string' },
     'ddp-seconds': { type: 'string', default: '60' },
     python: { type: 'string' },
   },
@@ -124,10 +121,6 @@ for (const megabits of given.links.split(',').map(Number)) {
   const task = {
     ...{ home: path.join(folder, `${megabits}`), text, model, rounds, optimizer: given.optimizer },
     schedules: given.schedules.split(','),
-    averaging: {
-      ...(given.compressor === undefined ? {} : { compressor: given.compressor }),
-      ...(given['outer-rate'] === undefined ? {} : { outerLearningRate: Number(given['outer-rate']) }),
-    },
     workers: Array.from({ length: workers }, (_, index) => network.inside(index + 1)),
     listen: network.address(0),
   }

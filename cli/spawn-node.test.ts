@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { expect, test } from 'vitest'
 import { glibcTunables, tunablesFor } from './allocator.cjs'
 import { nodeEnvironment } from './spawn-node.ts'
@@ -20,4 +22,14 @@ test.each([
   const tunables = tunablesFor(version).split(':')
   expect(tunables[0]).toBe('glibc.malloc.hugetlb=1')
   expect(tunables.length).toBe(keeps ? 4 : 1)
+})
+
+test.each([
+  'Dockerfile',
+  'systemd/murmur-head.service',
+  'systemd/murmur-standby.service',
+  'systemd/murmur-worker@.service',
+])('deploy/%s tunes the allocator as a node that is launched does', async (file) => {
+  const text = await readFile(path.join(import.meta.dirname, '../deploy', file), 'utf8')
+  expect(/GLIBC_TUNABLES=(\S+)/.exec(text)?.[1]).toBe(tunablesFor('2.36'))
 })

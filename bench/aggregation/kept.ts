@@ -20,8 +20,9 @@ const rounds = 4
 const settleMs = 300
 
 /**
- * Memory that a worker of int8 uses between rounds beside θ and its error feedback, in models of f32. Each in a process of its
- * own, whose allocator keeps nothing that was freed, as a node's does: `node --expose-gc bench/aggregation/kept.ts PARAMETERS placed|fresh`.
+ * Memory that a worker of int8 uses between rounds beside θ and its error feedback, in models of f32; not what a node's allocator
+ * keeps of what was freed (cli/allocator.cjs). Each in a process of its own, with the system's allocator as it comes:
+ * `node --expose-gc bench/aggregation/kept.ts PARAMETERS placed|fresh`.
  */
 export function keptModels(parameterCount: number, where: keyof typeof places): number {
   const file = import.meta.filename

@@ -16,13 +16,11 @@ const task = JSON.parse(process.argv[2]!) as {
   readonly rounds: number
   readonly optimizer: string
   readonly schedules: readonly string[]
-  /** Of the run file, but for the schedule. */
-  readonly averaging: object
   /** `ip` arguments that run a program on a worker's host. */
   readonly workers: readonly (readonly string[])[]
   readonly listen: string
 }
-const { home, text, model, rounds, optimizer, schedules, averaging, workers, listen } = task
+const { home, text, model, rounds, optimizer, schedules, workers, listen } = task
 const limitMs = 1_800_000
 const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
 await mkdir(home, { recursive: true })
@@ -55,7 +53,7 @@ try {
         data: { file: text },
         model: shape,
         train: { batch, innerSteps, optimizer, roundsPerEpoch: rounds, epochs: 1 },
-        averaging: { ...averaging, schedule },
+        averaging: { schedule },
         workers: { min: workers.length, max: workers.length },
         audit: { roundsPerEpoch: 1 },
       },
