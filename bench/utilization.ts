@@ -96,7 +96,9 @@ if (missing !== undefined) {
 const folder = await mkdtemp(path.join(tmpdir(), 'murmur-utilization-'))
 await using network = await createShapedNetwork(workers + 1)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, async () => {
+  process.on(signal, async () => {
+    // A shell may say it twice, to the process and to its group: what cleans up is not broken off.
+    if (isStopping) return
     isStopping = true
     for (const child of started) child.kill('SIGTERM')
     await network[Symbol.asyncDispose]()
